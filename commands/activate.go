@@ -1,0 +1,96 @@
+package commands
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+
+	"daybook/domain"
+)
+
+// RequestActivation mails the activation link again. The answer to an address
+// that waits for none is domain.ErrNotPending; whether the caller is told so is
+// the contract's matter.
+func (h *Handler) RequestActivation(ctx context.Context, c Caller, address string) error {
+	account, err := h.accountAt(ctx, address)
+	if err != nil {
+		return err
+	}
+	_, err = h.executeFrom(ctx, c, account, step{
+		name: "RequestActivation",
+		command: domain.RequestActivation{
+			ActivationID: h.derive(c, "activation", 0),
+			ExpiresAt:    domain.Micro(h.Now().Add(h.Config.ActivationLifetime)),
+		},
+	})
+	return err
+}
+
+// Activation returns the attempt that the link stands for, so that its page can
+// show whose it is. It changes nothing.
+func (h *Handler) Activation(ctx context.Context, account uuid.UUID, token string) (domain.Activation, error) {
+	_, activation, err := h.findActivation(ctx, account, token)
+	return activation, err
+}
+
+// Activate uses the link of one attempt.
+func (h *Handler) Activate(ctx context.Context, c Caller, id uuid.UUID, token string) (Result, error) {
+	account, activation, err := h.findActivation(ctx, id, token)
+	if err != nil {
+		return Result{}, err
+	}
+	account, err = h.executeFrom(ctx, c, account, step{
+		name: "Activate", command: domain.Activate{ActivationID: activation.ID},
+	})
+	return Result{account}, err
+}
+
+// findActivation finds the attempt by its token, which does not name it: every
+// attempt's token is compared, whether or not one before it matched.
+func (h *Handler) findActivation(ctx context.Context, id uuid.UUID, token string) (domain.Account, domain.Activation, error) {
+	account, err := h.Store.Account(ctx, id)
+	if err != nil {
+		return domain.Account{}, domain.Activation{}, err
+	}
+	var found domain.Activation
+	for _, activation := range account.Activations {
+		ok, err := h.Tokens.Matches(ctx, token, domain.PurposeActivation, id, activation.ID, activation.ExpiresAt)
+		if err != nil {
+			return domain.Account{}, domain.Activation{}, err
+		}
+		if ok {
+			found = activation
+		}
+	}
+	if account.Status != domain.StatusPending || !found.Open(h.Now()) {
+		return domain.Account{}, domain.Activation{}, domain.ErrActivationInvalid
+	}
+	return account, found, nil
+}
+
+// accountAt folds the account that holds the address. For an unknown address it
+// reads an account that does not exist, so that both ways cost the same.
+func (h *Handler) accountAt(ctx context.Context, address string) (domain.Account, error) {
+	email, err := domain.ParseEmail(address)
+	if err != nil {
+		return domain.Account{}, err
+	}
+	claim, err := h.Store.Claim(ctx, email)
+	if err != nil {
+		return domain.Account{}, err
+	}
+	return h.holder(ctx, claim)
+}
+
+func (h *Handler) holder(ctx context.Context, claim domain.Claim) (domain.Account, error) {
+	id := claim.Holder
+	if !claim.Held {
+		id = uuid.New()
+	}
+	account, err := h.Store.Account(ctx, id)
+	if err == nil && account.AddressClaim != claim.Stream {
+		// A claim is only an index: the account decides what it owns.
+		return domain.NewAccount(id), nil
+	}
+	return account, err
+}

@@ -1,0 +1,66 @@
+package commands
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+
+	"daybook/domain"
+)
+
+// ErrWrongPassword refuses a change whose current password is wrong.
+var ErrWrongPassword = domain.Refuse(domain.KindForbidden, "wrong_password", "The current password is not right")
+
+// ChangePassword changes the password of a signed-in person, who must know the
+// current one. All other sessions end; the one that asks stays.
+func (h *Handler) ChangePassword(ctx context.Context, c Caller, id, session uuid.UUID, current, password string) (Result, error) {
+	account, err := h.Store.Account(ctx, id)
+	if err != nil {
+		return Result{}, err
+	}
+	if account.Applied(c.CommandID) {
+		return Result{account}, h.keepSession(ctx, account, session)
+	}
+	if err := h.proveCurrent(ctx, account, current); err != nil {
+		return Result{}, err
+	}
+	phc, err := h.hashNew(ctx, account, password)
+	if err != nil {
+		return Result{}, err
+	}
+	credential := h.derive(c, "credential", 0)
+	account, err = h.executeFrom(ctx, c, account, step{
+		name:    "ChangePassword",
+		command: domain.ChangePassword{CurrentCredential: account.Credential, CredentialID: credential},
+		stage:   h.stageChange(credential, phc),
+	})
+	if err != nil {
+		return Result{}, err
+	}
+	return Result{account}, h.keepSession(ctx, account, session)
+}
+
+func (h *Handler) proveCurrent(ctx context.Context, account domain.Account, current string) error {
+	phc, allowed, err := h.Credentials.TrySignIn(ctx, account.AddressClaim, account.Credential)
+	if err != nil {
+		return err
+	}
+	if !allowed {
+		return ErrWrongPassword
+	}
+	ok, _, err := h.Passwords.Verify(ctx, phc, domain.NormalPassword(current))
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return ErrWrongPassword
+	}
+	return h.Credentials.SignInSucceeded(ctx, account.AddressClaim)
+}
+
+func (h *Handler) keepSession(ctx context.Context, account domain.Account, session uuid.UUID) error {
+	if _, err := h.Sessions.EndOthers(ctx, account, session); err != nil {
+		return err
+	}
+	return h.Sessions.Settle(ctx, account)
+}

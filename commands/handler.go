@@ -1,0 +1,97 @@
+package commands
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+
+	"daybook/domain"
+)
+
+// Config holds the rules that an operator may set.
+type Config struct {
+	ResetLifetime      time.Duration // of a reset link; defaults to 10 minutes
+	ActivationLifetime time.Duration // of an activation link; defaults to 24 hours
+	Passwords          domain.PasswordPolicy
+	// IDKey keys the derivation of ids, so that a client's Idempotency-Key does
+	// not let it choose them. 32 bytes.
+	IDKey []byte
+	// Producer names this build in every event.
+	Producer string
+}
+
+// Handler runs the commands. Its fields are set once, before the first command.
+type Handler struct {
+	Store       Store
+	Credentials Credentials
+	Passwords   Passwords
+	Tokens      Tokens
+	Sessions    Sessions
+	Objects     Objects
+	Notices     Notices
+	Config      Config
+	Now         func() time.Time
+	Logger      *slog.Logger
+}
+
+// Caller says on whose behalf and within what a command runs.
+type Caller struct {
+	// CommandID identifies the command; the same id is the same command, run
+	// at most once.
+	CommandID     uuid.UUID
+	Actor         string // see domain.AccountActor
+	Session       string // public id, empty when nobody is signed in
+	RequestID     string
+	Traceparent   string
+	ClientAddress string
+	UserAgent     string
+}
+
+// Result is the account after a command.
+type Result struct {
+	Account domain.Account
+}
+
+func (h *Handler) metadata(c Caller, command string) domain.Metadata {
+	return domain.Metadata{
+		Command: command, CommandID: c.CommandID,
+		CorrelationID: correlation(c), CausationID: c.CommandID.String(),
+		Actor: c.Actor, Session: c.Session, RequestID: c.RequestID, Traceparent: c.Traceparent,
+		OccurredAt: domain.Micro(h.Now()), Producer: h.Config.Producer,
+	}
+}
+
+func correlation(c Caller) string {
+	if c.RequestID != "" {
+		return c.RequestID
+	}
+	return c.CommandID.String()
+}
+
+// derive makes an id that belongs to the command: a repeated command finds what
+// its first run has left.
+func (h *Handler) derive(c Caller, what string, attempt int) uuid.UUID {
+	return uuid.UUID(version4(h.keyed(c, what, attempt)[:16]))
+}
+
+// thumbnailKey names an object that is never reused: 128 keyed bits.
+func (h *Handler) thumbnailKey(c Caller) string {
+	return "thumbnails/" + base64.RawURLEncoding.EncodeToString(h.keyed(c, "thumbnail", 0)[:16])
+}
+
+func (h *Handler) keyed(c Caller, what string, attempt int) []byte {
+	mac := hmac.New(sha256.New, h.Config.IDKey)
+	fmt.Fprintf(mac, "%s\n%s\n%d", c.CommandID, what, attempt)
+	return mac.Sum(nil)
+}
+
+func version4(b []byte) []byte {
+	b[6] = b[6]&0x0f | 0x40
+	b[8] = b[8]&0x3f | 0x80
+	return b
+}

@@ -1,0 +1,85 @@
+package commands
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+
+	"daybook/domain"
+)
+
+// Store is the event store as the commands see it.
+type Store interface {
+	// Account folds the stream of the account; an account without events has
+	// StatusNone.
+	Account(ctx context.Context, id uuid.UUID) (domain.Account, error)
+	// Claim folds the claim stream of the address.
+	Claim(ctx context.Context, email domain.Email) (domain.Claim, error)
+	// Append writes all events or none and returns them with their places.
+	// domain.ErrConflict says that the stream was not at the revision.
+	Append(ctx context.Context, a domain.Append) ([]domain.Recorded, error)
+}
+
+// Credentials keeps password hashes. They are no events: a log cannot forget.
+type Credentials interface {
+	// Stage writes the credential before the event that names it. Staging it
+	// again raises its expected revision.
+	Stage(ctx context.Context, c domain.Credential) error
+	// StageChange does the same and, in the same statement, marks the
+	// account's sessions as pending until Sessions.Settle.
+	StageChange(ctx context.Context, c domain.Credential) error
+	// TrySignIn reserves a try for the address before any hashing and returns
+	// the credential: one round trip. allowed is false when tries are used up.
+	TrySignIn(ctx context.Context, addressKey string, credential uuid.UUID) (phc string, allowed bool, err error)
+	// SignInSucceeded forgets the address's failed tries.
+	SignInSucceeded(ctx context.Context, addressKey string) error
+	// Replace stores a stronger hash of the same password.
+	Replace(ctx context.Context, credential uuid.UUID, phc string) error
+}
+
+// Passwords hashes behind a bounded queue. Both methods answer with
+// KindUnavailable when the queue is full.
+type Passwords interface {
+	// Hash returns the PHC string of a normalised password.
+	Hash(ctx context.Context, password string) (phc string, err error)
+	// Verify compares in constant work; an empty phc stands for an unknown
+	// credential and costs as much as any. stale says that the parameters have
+	// risen since phc was made.
+	Verify(ctx context.Context, phc, password string) (ok, stale bool, err error)
+}
+
+// Tokens computes the one-time tokens. Nothing stores them.
+type Tokens interface {
+	// Token returns the token; it has no ':', '=' and '+'.
+	Token(ctx context.Context, purpose domain.Purpose, account, id uuid.UUID, expires time.Time) (string, error)
+	// Matches compares in constant time, under every known key.
+	Matches(ctx context.Context, token string, purpose domain.Purpose, account, id uuid.UUID, expires time.Time) (bool, error)
+}
+
+// Sessions keeps sessions and the guards that end them.
+type Sessions interface {
+	// Open stores the session and returns its token. opened is false when the
+	// guard has moved past the session's credential.
+	Open(ctx context.Context, s domain.NewSession) (token string, opened bool, err error)
+	// End ends the session of the token, if there is one.
+	End(ctx context.Context, token string) (ended domain.EndedSession, found bool, err error)
+	// Settle moves the guard to what the folded account says and clears the
+	// pending mark that the fold has reached.
+	Settle(ctx context.Context, a domain.Account) error
+	// EndOthers ends the account's sessions but the one to keep, which gets the
+	// credential revision of the account. It returns the ended ones.
+	EndOthers(ctx context.Context, a domain.Account, keep uuid.UUID) ([]domain.EndedSession, error)
+}
+
+// Objects stores thumbnails.
+type Objects interface {
+	Put(ctx context.Context, key, contentType string, body []byte) error
+}
+
+// Notices mails what no event stands for.
+type Notices interface {
+	// AlreadyRegistered tells the owner of an address that somebody tried to
+	// register it; at most once an hour and account.
+	AlreadyRegistered(ctx context.Context, account domain.Account) error
+}

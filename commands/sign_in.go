@@ -1,0 +1,119 @@
+package commands
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
+
+	"daybook/domain"
+)
+
+// ErrCredentials is the one answer to a wrong password and to an unknown,
+// inactive or locked account.
+var ErrCredentials = domain.Refuse(domain.KindInvalid, "credentials", "Email and password do not match")
+
+// SignedIn is an opened session.
+type SignedIn struct {
+	Token   string // goes into the cookie and nowhere else
+	Session uuid.UUID
+	Account domain.Account
+}
+
+// SignIn opens a session. Whether the address is known makes no difference to
+// what is done: two reads, one statement, one hash.
+func (h *Handler) SignIn(ctx context.Context, c Caller, address, password string) (SignedIn, error) {
+	email, err := domain.ParseEmail(address)
+	if err != nil {
+		return SignedIn{}, ErrCredentials
+	}
+	claim, err := h.Store.Claim(ctx, email)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	account, err := h.holder(ctx, claim)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	if err := h.prove(ctx, claim, account, password); err != nil {
+		return SignedIn{}, err
+	}
+	return h.openSession(ctx, c, account)
+}
+
+func (h *Handler) prove(ctx context.Context, claim domain.Claim, account domain.Account, password string) error {
+	phc, allowed, err := h.Credentials.TrySignIn(ctx, claim.Stream, account.Credential)
+	if err != nil {
+		return err
+	}
+	if !allowed {
+		return ErrCredentials
+	}
+	if !account.Active() {
+		phc = ""
+	}
+	ok, stale, err := h.Passwords.Verify(ctx, phc, domain.NormalPassword(password))
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return ErrCredentials
+	}
+	if stale {
+		h.rehash(ctx, account, password)
+	}
+	return h.Credentials.SignInSucceeded(ctx, claim.Stream)
+}
+
+// rehash strengthens the stored hash; failing to is no reason to refuse.
+func (h *Handler) rehash(ctx context.Context, account domain.Account, password string) {
+	phc, err := h.Passwords.Hash(ctx, domain.NormalPassword(password))
+	if err == nil {
+		err = h.Credentials.Replace(ctx, account.Credential, phc)
+	}
+	if err != nil {
+		h.Logger.WarnContext(ctx, "password was not hashed anew", slog.String("account", account.ID.String()), slog.Any("error", err))
+	}
+}
+
+// openSession stores the session beside the access event: the event decides
+// nothing.
+func (h *Handler) openSession(ctx context.Context, c Caller, account domain.Account) (SignedIn, error) {
+	in := SignedIn{Session: uuid.New(), Account: account}
+	var opened bool
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		in.Token, opened, err = h.Sessions.Open(groupCtx, domain.NewSession{
+			ID: in.Session, AccountID: account.ID, UserAgent: c.UserAgent,
+			CredentialRevision: account.CredentialRevision, AccountRevision: account.Revision,
+		})
+		return err
+	})
+	group.Go(func() error {
+		c.Actor, c.Session = domain.AccountActor(account.ID), in.Session.String()
+		return h.access(groupCtx, c, "SignIn", account.ID, domain.SignedIn{
+			SessionID: in.Session, Cause: "password", Personal: origin(c),
+		})
+	})
+	if err := group.Wait(); err != nil {
+		return SignedIn{}, err
+	}
+	if !opened {
+		return SignedIn{}, ErrCredentials
+	}
+	return in, nil
+}
+
+// access appends facts on which nothing is decided; they need no revision.
+func (h *Handler) access(ctx context.Context, c Caller, command string, account uuid.UUID, events ...domain.Event) error {
+	_, err := h.Store.Append(ctx, domain.Append{
+		Stream: domain.AccessStream(account), Expected: domain.AnyRevision,
+		Events: events, Metadata: h.metadata(c, command),
+	})
+	return err
+}
+
+func origin(c Caller) domain.Personal[domain.Origin] {
+	return domain.Seal(domain.Origin{ClientAddress: c.ClientAddress, UserAgent: c.UserAgent})
+}

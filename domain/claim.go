@@ -1,0 +1,32 @@
+package domain
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Claim is the fold of an address stream: an index of who may use the address.
+// The account's own stream decides whether it really does.
+type Claim struct {
+	Stream    string
+	Revision  int64 // of the last event; NoStream when there is none
+	Holder    uuid.UUID
+	Held      bool
+	ClaimedAt time.Time
+}
+
+// NewClaim returns the claim before its first event.
+func NewClaim(stream string) Claim { return Claim{Stream: stream, Revision: NoStream} }
+
+// EvolveClaim folds one event into the claim.
+func EvolveClaim(c Claim, r Recorded) Claim {
+	c.Revision = r.Revision
+	switch e := r.Event.(type) {
+	case AddressClaimed:
+		c.Holder, c.Held, c.ClaimedAt = e.AccountID, true, r.Metadata.OccurredAt
+	case AddressReleased:
+		c.Held = c.Held && c.Holder != e.AccountID
+	}
+	return c
+}

@@ -1,0 +1,223 @@
+package domain
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+)
+
+// ErrErased is what an Opener returns for a box whose key was destroyed on
+// purpose. Decoding then yields an event whose Personal part says Erased.
+var ErrErased = errors.New("personal data erased")
+
+// ErrUnknownEvent says that the store holds an event that this version of the
+// program does not know. A consumer stops at it: skipping it silently would
+// lose data.
+var ErrUnknownEvent = errors.New("unknown event")
+
+// Opener opens a sealed box of personal fields.
+type Opener func(box []byte) ([]byte, error)
+
+// Encoded is an event in its stored shape, its personal members still apart.
+type Encoded struct {
+	Type     string
+	Schema   int
+	Public   []byte // JSON object
+	Personal []byte // JSON object to seal; nil when the event has none
+}
+
+// eventType is a row of the table of stored names.
+type eventType struct {
+	name   string
+	schema int
+	zero   reflect.Type
+	encode func(Event) (Encoded, error)
+	decode func(public, box []byte, open Opener) (Event, error)
+}
+
+// eventTypes is the one table of stored names and schema versions. A row is
+// never changed: a new shape gets a new version and an upcaster.
+var eventTypes = []eventType{
+	sealed("AccountRegistered", 1, func(e *AccountRegistered) *Personal[RegisteredDetails] { return &e.Personal }),
+	sealed("ActivationRequested", 1, func(e *ActivationRequested) *Personal[Names] { return &e.Personal }),
+	plain[AccountActivated]("AccountActivated", 1),
+	plain[RegistrationAbandoned]("RegistrationAbandoned", 1),
+	plain[RegistrationExpired]("RegistrationExpired", 1),
+	sealed("ProfileUpdated", 1, func(e *ProfileUpdated) *Personal[ProfileDetails] { return &e.Personal }),
+	plain[ResetRequested]("ResetRequested", 1),
+	plain[ResetLinkOpened]("ResetLinkOpened", 1),
+	plain[PasswordChanged]("PasswordChanged", 1),
+	plain[AccountDeactivated]("AccountDeactivated", 1),
+	plain[AccountReactivated]("AccountReactivated", 1),
+	plain[StaffGranted]("StaffGranted", 1),
+	plain[StaffRevoked]("StaffRevoked", 1),
+	plain[AddressClaimed]("AddressClaimed", 1),
+	plain[AddressReleased]("AddressReleased", 1),
+	sealed("SignedIn", 1, func(e *SignedIn) *Personal[Origin] { return &e.Personal }),
+	sealed("SignedOut", 1, func(e *SignedOut) *Personal[Origin] { return &e.Personal }),
+	sealed("SessionEnded", 1, func(e *SessionEnded) *Personal[Origin] { return &e.Personal }),
+	plain[SignInRefused]("SignInRefused", 1),
+	plain[StoreOpened]("StoreOpened", 1),
+	plain[KeyRotated]("KeyRotated", 1),
+}
+
+// EventName is a stored name with its current schema version.
+type EventName struct {
+	Name   string
+	Schema int
+}
+
+// EventNames lists the table, in its order.
+func EventNames() []EventName {
+	names := make([]EventName, len(eventTypes))
+	for i, t := range eventTypes {
+		names[i] = EventName{t.name, t.schema}
+	}
+	return names
+}
+
+// NameOf returns the stored name of an event.
+func NameOf(e Event) string {
+	i := slices.IndexFunc(eventTypes, func(t eventType) bool { return t.zero == reflect.TypeOf(e) })
+	return eventTypes[i].name
+}
+
+// Encode gives an event its stored shape.
+func Encode(e Event) (Encoded, error) {
+	i := slices.IndexFunc(eventTypes, func(t eventType) bool { return t.zero == reflect.TypeOf(e) })
+	if i < 0 {
+		return Encoded{}, fmt.Errorf("%w: %T", ErrUnknownEvent, e)
+	}
+	return eventTypes[i].encode(e)
+}
+
+// Data joins the public members and the sealed box to what is stored.
+func (e Encoded) Data(box []byte) ([]byte, error) {
+	if e.Personal == nil {
+		return e.Public, nil
+	}
+	sealed, err := json.Marshal(box)
+	if err != nil {
+		return nil, err
+	}
+	opening := e.Public[:len(e.Public)-1]
+	if len(opening) > 1 {
+		opening = append(bytes.Clone(opening), ',')
+	}
+	return slices.Concat(opening, []byte(`"personal":`), sealed, []byte(`}`)), nil
+}
+
+// Decode reads a stored event. open is asked only for events with a sealed
+// part; its error comes back, unless it is ErrErased.
+func Decode(s Stored, open Opener) (Recorded, error) {
+	metadata, err := DecodeMetadata(s.Metadata)
+	if err != nil {
+		return Recorded{}, fmt.Errorf("%s@%d: %w", s.Stream, s.Revision, err)
+	}
+	event, err := decodeData(s.Type, metadata.Schema, s.Data, open)
+	if err != nil {
+		return Recorded{}, fmt.Errorf("%s@%d: %w", s.Stream, s.Revision, err)
+	}
+	return Recorded{s.Stream, s.Revision, s.Position, s.ID, event, metadata}, nil
+}
+
+func decodeData(name string, schema int, data []byte, open Opener) (Event, error) {
+	i := slices.IndexFunc(eventTypes, func(t eventType) bool { return t.name == name && t.schema == schema })
+	if i < 0 {
+		return nil, fmt.Errorf("%w: %q of schema %d", ErrUnknownEvent, name, schema)
+	}
+	public, box, err := splitBox(data)
+	if err != nil {
+		return nil, fmt.Errorf("decode %s: %w", name, err)
+	}
+	event, err := eventTypes[i].decode(public, box, open)
+	if err != nil {
+		return nil, fmt.Errorf("decode %s: %w", name, err)
+	}
+	return event, nil
+}
+
+func splitBox(data []byte) (public, box []byte, err error) {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(data, &members); err != nil {
+		return nil, nil, err
+	}
+	if members == nil {
+		return nil, nil, errors.New("not an object")
+	}
+	sealed, ok := members["personal"]
+	if !ok {
+		return data, nil, nil
+	}
+	if err := json.Unmarshal(sealed, &box); err != nil {
+		return nil, nil, err
+	}
+	delete(members, "personal")
+	public, err = json.Marshal(members)
+	return public, box, err
+}
+
+func plain[E Event](name string, schema int) eventType {
+	return eventType{
+		name: name, schema: schema, zero: reflect.TypeFor[E](),
+		encode: func(e Event) (Encoded, error) {
+			public, err := json.Marshal(e)
+			return Encoded{Type: name, Schema: schema, Public: public}, err
+		},
+		decode: func(public, box []byte, _ Opener) (Event, error) {
+			var e E
+			if box != nil {
+				return nil, errors.New("unexpected sealed members")
+			}
+			err := strictly(public, &e)
+			return e, err
+		},
+	}
+}
+
+func sealed[E Event, T any](name string, schema int, part func(*E) *Personal[T]) eventType {
+	return eventType{
+		name: name, schema: schema, zero: reflect.TypeFor[E](),
+		encode: func(event Event) (Encoded, error) {
+			e := event.(E)
+			public, err := json.Marshal(e)
+			if err != nil {
+				return Encoded{}, err
+			}
+			personal, err := json.Marshal(part(&e).Value)
+			return Encoded{Type: name, Schema: schema, Public: public, Personal: personal}, err
+		},
+		decode: func(public, box []byte, open Opener) (Event, error) {
+			var e E
+			if err := strictly(public, &e); err != nil {
+				return nil, err
+			}
+			err := openInto(part(&e), box, open)
+			return e, err
+		},
+	}
+}
+
+func openInto[T any](part *Personal[T], box []byte, open Opener) error {
+	if box == nil {
+		return errors.New("sealed members are missing")
+	}
+	personal, err := open(box)
+	if errors.Is(err, ErrErased) {
+		part.Erased = true
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return strictly(personal, &part.Value)
+}
+
+func strictly(data []byte, into any) error {
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	return decoder.Decode(into)
+}

@@ -1,0 +1,217 @@
+package domain
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Event is a fact of an account, an address or a person's access. The set is
+// closed: only types of this package implement it.
+type Event interface{ event() }
+
+// Personal is the part of an event that is sealed when stored. Erased says that
+// the key is gone on purpose; Value is then empty and must not be read as "the
+// person had no name".
+type Personal[T any] struct {
+	Value  T
+	Erased bool
+}
+
+// Seal wraps a value that is to be sealed when the event is stored.
+func Seal[T any](value T) Personal[T] { return Personal[T]{Value: value} }
+
+// AccountRegistered is the first fact of every account; it takes the address
+// that the claim stream indexes.
+type AccountRegistered struct {
+	AddressClaim string                      `json:"address_claim"`
+	Personal     Personal[RegisteredDetails] `json:"-"`
+}
+
+// RegisteredDetails is the sealed part of AccountRegistered.
+type RegisteredDetails struct {
+	Email     string `json:"email"`
+	FirstName string `json:"first_name"`
+	LastName  string `json:"last_name"`
+}
+
+// ActivationRequested asks for proof of the mailbox. Each attempt brings its
+// own names and credential; the attempt whose link is used decides which count,
+// so nobody can plant a password on a stranger's address.
+type ActivationRequested struct {
+	ActivationID uuid.UUID       `json:"activation_id"`
+	CredentialID uuid.UUID       `json:"credential_id"`
+	ExpiresAt    time.Time       `json:"expires_at"`
+	Personal     Personal[Names] `json:"-"`
+}
+
+// Names is the sealed part of ActivationRequested.
+type Names struct {
+	FirstName string `json:"first_name"`
+	LastName  string `json:"last_name"`
+}
+
+// AccountActivated says that the mailbox was proved with this attempt's link.
+type AccountActivated struct {
+	ActivationID uuid.UUID `json:"activation_id"`
+	CredentialID uuid.UUID `json:"credential_id"`
+}
+
+// RegistrationAbandoned fences a registration that never reached its account
+// stream: written with no-stream, it makes the slow first registrant fail.
+type RegistrationAbandoned struct {
+	Reason string `json:"reason"`
+}
+
+// RegistrationExpired ends an account that was never activated.
+type RegistrationExpired struct {
+	Reason string `json:"reason"`
+}
+
+// ProfileUpdated carries the fields that changed and nothing else. Thumbnail is
+// the object key, or null when it was removed; it counts only when Changed
+// names it.
+type ProfileUpdated struct {
+	Changed   []string                 `json:"changed"`
+	Thumbnail *string                  `json:"thumbnail"`
+	Personal  Personal[ProfileDetails] `json:"-"`
+}
+
+// ProfileDetails holds the new values of the changed fields. A nil value of a
+// changed field says that it was cleared.
+type ProfileDetails struct {
+	FirstName   *string `json:"first_name,omitempty"`
+	LastName    *string `json:"last_name,omitempty"`
+	PhoneNumber *string `json:"phone_number,omitempty"`
+	GithubLink  *string `json:"github_link,omitempty"`
+	BirthDate   *string `json:"birth_date,omitempty"`
+}
+
+// ResetRequested opens a password reset, or mails an open one again: then id
+// and end are those of the first.
+type ResetRequested struct {
+	ResetID   uuid.UUID `json:"reset_id"`
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
+// ResetLinkOpened is a best-effort note for the funnel; no decision reads it.
+type ResetLinkOpened struct {
+	ResetID uuid.UUID `json:"reset_id"`
+}
+
+// Causes of a PasswordChanged.
+const (
+	CauseReset    = "reset"
+	CauseChange   = "change"
+	CauseOperator = "operator"
+)
+
+// PasswordChanged names the credential that counts from now on. It uses up the
+// reset and ends every session opened with an older credential.
+type PasswordChanged struct {
+	CredentialID uuid.UUID  `json:"credential_id"`
+	Cause        string     `json:"cause"`
+	ResetID      *uuid.UUID `json:"reset_id,omitempty"`
+}
+
+// AccountDeactivated ends all sessions and refuses new ones.
+type AccountDeactivated struct {
+	Reason string `json:"reason"`
+}
+
+// AccountReactivated undoes AccountDeactivated.
+type AccountReactivated struct {
+	Reason string `json:"reason"`
+}
+
+// StaffGranted gives the account staff rights.
+type StaffGranted struct {
+	Reason string `json:"reason"`
+}
+
+// StaffRevoked takes staff rights away.
+type StaffRevoked struct {
+	Reason string `json:"reason"`
+}
+
+// AddressClaimed says which account may use the address of this claim stream.
+type AddressClaimed struct {
+	AccountID uuid.UUID `json:"account_id"`
+}
+
+// AddressReleased says that the account gave the address up.
+type AddressReleased struct {
+	AccountID uuid.UUID `json:"account_id"`
+}
+
+// Origin is the sealed part of access events: where a sign-in came from.
+type Origin struct {
+	ClientAddress string `json:"client_address"`
+	UserAgent     string `json:"user_agent"`
+}
+
+// SignedIn says that a session was opened. SessionID is the public id, never
+// the token.
+type SignedIn struct {
+	SessionID uuid.UUID        `json:"session_id"`
+	Cause     string           `json:"cause"`
+	Personal  Personal[Origin] `json:"-"`
+}
+
+// SignedOut says that the person ended this session.
+type SignedOut struct {
+	SessionID uuid.UUID        `json:"session_id"`
+	Cause     string           `json:"cause"`
+	Personal  Personal[Origin] `json:"-"`
+}
+
+// SessionEnded says that a session was ended from elsewhere.
+type SessionEnded struct {
+	SessionID uuid.UUID        `json:"session_id"`
+	Cause     string           `json:"cause"`
+	Personal  Personal[Origin] `json:"-"`
+}
+
+// SignInRefused sums up refused tries; at most one per account and 15 minutes,
+// so that a stranger cannot grow somebody's stream.
+type SignInRefused struct {
+	Count int       `json:"count"`
+	From  time.Time `json:"from"`
+	To    time.Time `json:"to"`
+}
+
+// StoreOpened is the first event of a store: its identity, and fingerprints of
+// the keys that it was first opened with.
+type StoreOpened struct {
+	StoreID      uuid.UUID         `json:"store_id"`
+	Namespace    string            `json:"namespace"`
+	Fingerprints map[string]string `json:"fingerprints"`
+}
+
+// KeyRotated adds the fingerprint of a new key.
+type KeyRotated struct {
+	KeyID       string `json:"key_id"`
+	Fingerprint string `json:"fingerprint"`
+}
+
+func (AccountRegistered) event()     {}
+func (ActivationRequested) event()   {}
+func (AccountActivated) event()      {}
+func (RegistrationAbandoned) event() {}
+func (RegistrationExpired) event()   {}
+func (ProfileUpdated) event()        {}
+func (ResetRequested) event()        {}
+func (ResetLinkOpened) event()       {}
+func (PasswordChanged) event()       {}
+func (AccountDeactivated) event()    {}
+func (AccountReactivated) event()    {}
+func (StaffGranted) event()          {}
+func (StaffRevoked) event()          {}
+func (AddressClaimed) event()        {}
+func (AddressReleased) event()       {}
+func (SignedIn) event()              {}
+func (SignedOut) event()             {}
+func (SessionEnded) event()          {}
+func (SignInRefused) event()         {}
+func (StoreOpened) event()           {}
+func (KeyRotated) event()            {}

@@ -1,0 +1,143 @@
+package domain
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// MailsPerHour is how many token mails an account may be asked for in an hour.
+const MailsPerHour = 6
+
+// Evolve folds one event into the account. It is total: it refuses nothing,
+// because the event has happened, and it never changes its argument.
+func Evolve(a Account, r Recorded) Account {
+	a.Revision = r.Revision
+	a.commands = maps.Clone(a.commands)
+	if a.commands == nil {
+		a.commands = map[uuid.UUID]bool{}
+	}
+	a.commands[r.Metadata.CommandID] = true
+	switch e := r.Event.(type) {
+	case AccountRegistered:
+		return a.registered(e, r)
+	case ActivationRequested:
+		return a.activationRequested(e, r)
+	case AccountActivated:
+		return a.activated(e, r)
+	case RegistrationAbandoned:
+		a.Status = StatusAbandoned
+	case RegistrationExpired:
+		a.Status = StatusExpired
+	case ProfileUpdated:
+		return a.profileUpdated(e, r)
+	case ResetRequested:
+		return a.resetRequested(e, r)
+	case ResetLinkOpened:
+		a.Reset.LinkOpened = a.Reset.LinkOpened || a.Reset.ID == e.ResetID
+	case PasswordChanged:
+		a.Credential, a.CredentialRevision = e.CredentialID, r.Revision
+		a.Reset.Closed = true
+	case AccountDeactivated:
+		a.Status, a.Version, a.Reset.Closed = StatusDeactivated, r.Revision, true
+	case AccountReactivated:
+		a.Status, a.Version = StatusActive, r.Revision
+	case StaffGranted:
+		a.Staff, a.Version = true, r.Revision
+	case StaffRevoked:
+		a.Staff, a.Version = false, r.Revision
+	}
+	return a
+}
+
+// Fold replays a history from the start.
+func Fold(a Account, history ...Recorded) Account {
+	for _, r := range history {
+		a = Evolve(a, r)
+	}
+	return a
+}
+
+func (a Account) registered(e AccountRegistered, r Recorded) Account {
+	a.Status = StatusPending
+	a.AddressClaim = e.AddressClaim
+	a.Email = e.Personal.Value.Email
+	a.Erased = e.Personal.Erased
+	a.Profile = Profile{FirstName: e.Personal.Value.FirstName, LastName: e.Personal.Value.LastName}
+	a.JoinedAt = r.Metadata.OccurredAt
+	a.Version = r.Revision
+	return a
+}
+
+func (a Account) activationRequested(e ActivationRequested, r Recorded) Account {
+	at := r.Metadata.OccurredAt
+	a.MailedAt = lastMails(a.MailedAt, r)
+	a.Activations = slices.Clone(a.Activations)
+	for i := range a.Activations {
+		if a.Activations[i].ID == e.ActivationID {
+			a.Activations[i].MailedAt = at
+			return a
+		}
+	}
+	a.Activations = append(a.Activations, Activation{
+		ID: e.ActivationID, CredentialID: e.CredentialID, Names: e.Personal.Value,
+		RequestedAt: at, MailedAt: at, ExpiresAt: e.ExpiresAt,
+	})
+	return a
+}
+
+func (a Account) activated(e AccountActivated, r Recorded) Account {
+	a.Status = StatusActive
+	a.Version = r.Revision
+	a.Credential, a.CredentialRevision = e.CredentialID, r.Revision
+	if activation, ok := a.Activation(e.ActivationID); ok && !a.Erased {
+		a.Profile.FirstName, a.Profile.LastName = activation.Names.FirstName, activation.Names.LastName
+	}
+	return a
+}
+
+func (a Account) profileUpdated(e ProfileUpdated, r Recorded) Account {
+	a.Version = r.Revision
+	details := e.Personal.Value
+	for _, field := range e.Changed {
+		switch field {
+		case FieldFirstName:
+			a.Profile.FirstName = valueOf(details.FirstName)
+		case FieldLastName:
+			a.Profile.LastName = valueOf(details.LastName)
+		case FieldPhoneNumber:
+			a.Profile.PhoneNumber = valueOf(details.PhoneNumber)
+		case FieldGithubLink:
+			a.Profile.GithubLink = valueOf(details.GithubLink)
+		case FieldBirthDate:
+			a.Profile.BirthDate = valueOf(details.BirthDate)
+		case FieldThumbnail:
+			a.Profile.Thumbnail = valueOf(e.Thumbnail)
+		}
+	}
+	return a
+}
+
+func (a Account) resetRequested(e ResetRequested, r Recorded) Account {
+	a.MailedAt = lastMails(a.MailedAt, r)
+	if a.Reset.ID == e.ResetID {
+		return a
+	}
+	a.Reset = Reset{ID: e.ResetID, RequestedAt: r.Metadata.OccurredAt, ExpiresAt: e.ExpiresAt}
+	return a
+}
+
+// lastMails keeps no more than the cap needs, so that the fold stays small.
+func lastMails(mailed []time.Time, r Recorded) []time.Time {
+	mailed = append(slices.Clone(mailed), r.Metadata.OccurredAt)
+	return mailed[max(0, len(mailed)-MailsPerHour):]
+}
+
+func valueOf(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
