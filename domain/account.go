@@ -115,13 +115,16 @@ func (a Account) Activation(id uuid.UUID) (Activation, bool) {
 
 // LastActivation returns the attempt that was mailed last.
 func (a Account) LastActivation() (Activation, bool) {
-	var last Activation
-	for _, activation := range a.Activations {
+	if len(a.Activations) == 0 {
+		return Activation{}, false
+	}
+	last := a.Activations[0]
+	for _, activation := range a.Activations[1:] {
 		if !activation.MailedAt.Before(last.MailedAt) {
 			last = activation
 		}
 	}
-	return last, len(a.Activations) > 0
+	return last, true
 }
 
 // Open reports whether the attempt's link still works at the time.

@@ -2,6 +2,7 @@ package domain
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -35,7 +36,7 @@ type eventType struct {
 	schema int
 	zero   reflect.Type
 	encode func(Event) (Encoded, error)
-	decode func(public, box []byte, open Opener) (Event, error)
+	decode func(data []byte, open Opener) (Event, error)
 }
 
 // eventTypes is the one table of stored names and schema versions. A row is
@@ -79,23 +80,39 @@ func EventNames() []EventName {
 	return names
 }
 
-// NameOf returns the stored name of an event.
+// NameOf returns the stored name of an event; empty for nil and for a pointer,
+// which are no events although Go lets them pass for one.
 func NameOf(e Event) string {
-	i := slices.IndexFunc(eventTypes, func(t eventType) bool { return t.zero == reflect.TypeOf(e) })
+	i := indexOf(e)
+	if i < 0 {
+		return ""
+	}
 	return eventTypes[i].name
 }
 
-// Encode gives an event its stored shape.
+func indexOf(e Event) int {
+	return slices.IndexFunc(eventTypes, func(t eventType) bool { return t.zero == reflect.TypeOf(e) })
+}
+
+// Encode gives an event its stored shape. An event whose personal part is erased
+// has none any more (ErrErased): storing it would turn "erased" into "empty".
 func Encode(e Event) (Encoded, error) {
-	i := slices.IndexFunc(eventTypes, func(t eventType) bool { return t.zero == reflect.TypeOf(e) })
+	i := indexOf(e)
 	if i < 0 {
 		return Encoded{}, fmt.Errorf("%w: %T", ErrUnknownEvent, e)
 	}
 	return eventTypes[i].encode(e)
 }
 
-// Data joins the public members and the sealed box to what is stored.
+// boxMember holds the sealed box, in base64.
+const boxMember = "personal"
+
+// Data joins the public members and the sealed box to what is stored. It refuses
+// a sealed event without its box and a box without a sealed event.
 func (e Encoded) Data(box []byte) ([]byte, error) {
+	if (e.Personal == nil) != (len(box) == 0) {
+		return nil, fmt.Errorf("join %s: %d bytes of sealed box", e.Type, len(box))
+	}
 	if e.Personal == nil {
 		return e.Public, nil
 	}
@@ -107,7 +124,7 @@ func (e Encoded) Data(box []byte) ([]byte, error) {
 	if len(opening) > 1 {
 		opening = append(bytes.Clone(opening), ',')
 	}
-	return slices.Concat(opening, []byte(`"personal":`), sealed, []byte(`}`)), nil
+	return slices.Concat(opening, []byte(`"`+boxMember+`":`), sealed, []byte(`}`)), nil
 }
 
 // Decode reads a stored event. open is asked only for events with a sealed
@@ -129,83 +146,72 @@ func decodeData(name string, schema int, data []byte, open Opener) (Event, error
 	if i < 0 {
 		return nil, fmt.Errorf("%w: %q of schema %d", ErrUnknownEvent, name, schema)
 	}
-	public, box, err := splitBox(data)
-	if err != nil {
-		return nil, fmt.Errorf("decode %s: %w", name, err)
-	}
-	event, err := eventTypes[i].decode(public, box, open)
+	event, err := eventTypes[i].decode(data, open)
 	if err != nil {
 		return nil, fmt.Errorf("decode %s: %w", name, err)
 	}
 	return event, nil
 }
 
-func splitBox(data []byte) (public, box []byte, err error) {
-	var members map[string]json.RawMessage
-	if err := json.Unmarshal(data, &members); err != nil {
-		return nil, nil, err
-	}
-	if members == nil {
-		return nil, nil, errors.New("not an object")
-	}
-	sealed, ok := members["personal"]
-	if !ok {
-		return data, nil, nil
-	}
-	if err := json.Unmarshal(sealed, &box); err != nil {
-		return nil, nil, err
-	}
-	delete(members, "personal")
-	public, err = json.Marshal(members)
-	return public, box, err
-}
-
 func plain[E Event](name string, schema int) eventType {
+	public := shapeOf(reflect.TypeFor[E]())
 	return eventType{
 		name: name, schema: schema, zero: reflect.TypeFor[E](),
 		encode: func(e Event) (Encoded, error) {
 			public, err := json.Marshal(e)
 			return Encoded{Type: name, Schema: schema, Public: public}, err
 		},
-		decode: func(public, box []byte, _ Opener) (Event, error) {
+		decode: func(data []byte, _ Opener) (Event, error) {
 			var e E
-			if box != nil {
-				return nil, errors.New("unexpected sealed members")
-			}
-			err := strictly(public, &e)
+			_, err := public.read(data, &e)
 			return e, err
 		},
 	}
 }
 
 func sealed[E Event, T any](name string, schema int, part func(*E) *Personal[T]) eventType {
+	public, personal := shapeOf(reflect.TypeFor[E]()), shapeOf(reflect.TypeFor[T]())
+	public[boxMember] = member{}
 	return eventType{
 		name: name, schema: schema, zero: reflect.TypeFor[E](),
 		encode: func(event Event) (Encoded, error) {
 			e := event.(E)
-			public, err := json.Marshal(e)
-			if err != nil {
-				return Encoded{}, err
-			}
-			personal, err := json.Marshal(part(&e).Value)
-			return Encoded{Type: name, Schema: schema, Public: public, Personal: personal}, err
+			return encodeSealed(name, schema, e, part(&e))
 		},
-		decode: func(public, box []byte, open Opener) (Event, error) {
+		decode: func(data []byte, open Opener) (Event, error) {
 			var e E
-			if err := strictly(public, &e); err != nil {
+			members, err := public.read(data, &e)
+			if err != nil {
 				return nil, err
 			}
-			err := openInto(part(&e), box, open)
+			err = openInto(part(&e), personal, members[boxMember], open)
 			return e, err
 		},
 	}
 }
 
-func openInto[T any](part *Personal[T], box []byte, open Opener) error {
-	if box == nil {
-		return errors.New("sealed members are missing")
+func encodeSealed[T any](name string, schema int, e Event, part *Personal[T]) (Encoded, error) {
+	if part.Erased {
+		return Encoded{}, fmt.Errorf("encode %s: %w", name, ErrErased)
 	}
-	personal, err := open(box)
+	public, err := json.Marshal(e)
+	if err != nil {
+		return Encoded{}, err
+	}
+	personal, err := json.Marshal(part.Value)
+	return Encoded{Type: name, Schema: schema, Public: public, Personal: personal}, err
+}
+
+func openInto[T any](part *Personal[T], personal shape, stored json.RawMessage, open Opener) error {
+	var text string
+	if err := json.Unmarshal(stored, &text); err != nil {
+		return err
+	}
+	box, err := base64.StdEncoding.Strict().DecodeString(text)
+	if err != nil {
+		return err
+	}
+	opened, err := open(box)
 	if errors.Is(err, ErrErased) {
 		part.Erased = true
 		return nil
@@ -213,11 +219,6 @@ func openInto[T any](part *Personal[T], box []byte, open Opener) error {
 	if err != nil {
 		return err
 	}
-	return strictly(personal, &part.Value)
-}
-
-func strictly(data []byte, into any) error {
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	return decoder.Decode(into)
+	_, err = personal.read(opened, &part.Value)
+	return err
 }

@@ -3,8 +3,10 @@ package domain
 import (
 	"net/mail"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/net/idna"
+	"golang.org/x/text/unicode/norm"
 )
 
 // maxEmail is the longest address SMTP can carry (RFC 5321, errata 1690).
@@ -25,7 +27,7 @@ type Email struct {
 // "the same address" means: ASCII letters are folded and the domain becomes its
 // A-labels (RFC 5891); nothing else is folded, because mail servers do not.
 func ParseEmail(typed string) (Email, error) {
-	if len(typed) == 0 || len(typed) > maxEmail {
+	if len(typed) == 0 || len(typed) > maxEmail || !utf8.ValidString(typed) {
 		return Email{}, ErrEmailInvalid
 	}
 	local, host, ok := strings.Cut(typed, "@")
@@ -37,6 +39,10 @@ func ParseEmail(typed string) (Email, error) {
 		return Email{}, err
 	}
 	canonical := asciiLower(local) + "@" + host
+	// A-labels can be longer than what was typed, and they are what SMTP carries.
+	if len(canonical) > maxEmail {
+		return Email{}, ErrEmailInvalid
+	}
 	// A second, independent parser must agree that it is one plain address.
 	parsed, err := mail.ParseAddress(canonical)
 	if err != nil || parsed.Address != canonical || parsed.Name != "" {
@@ -45,25 +51,43 @@ func ParseEmail(typed string) (Email, error) {
 	return Email{Spelling: typed, Canonical: canonical}, nil
 }
 
+// canonicalHost refuses every spelling that needs mapping, so that two
+// different spellings never turn into one address by surprise. The NFC form has
+// to be asked for: ToASCII would compose silently, and turn a Kelvin sign into K.
 func canonicalHost(host string) (string, error) {
-	ascii, err := hostProfile.ToASCII(asciiLower(host))
-	if err != nil || len(ascii) > 253 || !strings.Contains(ascii, ".") {
+	if !norm.NFC.IsNormalString(host) {
 		return "", ErrEmailInvalid
 	}
-	labels := strings.Split(ascii, ".")
-	for _, label := range labels {
-		if label == "" {
-			return "", ErrEmailInvalid
-		}
+	ascii, err := hostProfile.ToASCII(asciiLower(host))
+	if err != nil {
+		return "", ErrEmailInvalid
 	}
-	if top := labels[len(labels)-1]; strings.Trim(top, "0123456789") == "" {
-		return "", ErrEmailInvalid // an IPv4 address is not a domain
+	// ToASCII validates A-labels only, so the U-labels have their turn when they
+	// have become some.
+	again, err := hostProfile.ToASCII(ascii)
+	if err != nil || again != ascii || !hostName(ascii) {
+		return "", ErrEmailInvalid
 	}
 	return ascii, nil
 }
 
-// hostProfile maps nothing: a spelling that needs mapping is refused, so that
-// two different spellings never turn into one address by surprise.
+// hostName accepts two or more letter-digit-hyphen labels. The last one begins
+// with a letter (RFC 1123, section 2.1), which tells it from every spelling of an
+// IPv4 address that a resolver may know.
+func hostName(ascii string) bool {
+	labels := strings.Split(ascii, ".")
+	for _, label := range labels {
+		if label == "" || strings.Trim(label, hostCharacters) != "" {
+			return false
+		}
+	}
+	top := labels[len(labels)-1]
+	return len(labels) > 1 && top[0] >= 'a' && top[0] <= 'z'
+}
+
+const hostCharacters = "abcdefghijklmnopqrstuvwxyz0123456789-"
+
+// hostProfile maps nothing.
 var hostProfile = idna.New(idna.StrictDomainName(true), idna.ValidateLabels(true), idna.CheckHyphens(true),
 	idna.CheckJoiners(true), idna.BidiRule(), idna.VerifyDNSLength(true))
 

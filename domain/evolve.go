@@ -13,13 +13,26 @@ const MailsPerHour = 6
 
 // Evolve folds one event into the account. It is total: it refuses nothing,
 // because the event has happened, and it never changes its argument.
-func Evolve(a Account, r Recorded) Account {
-	a.Revision = r.Revision
-	a.commands = maps.Clone(a.commands)
-	if a.commands == nil {
-		a.commands = map[uuid.UUID]bool{}
+func Evolve(a Account, r Recorded) Account { return Fold(a, r) }
+
+// Fold replays a history from where the account stands. Its argument stays as it
+// is. The set of commands is copied once, not once per event: anybody may make a
+// stream longer by asking for reset mails.
+func Fold(a Account, history ...Recorded) Account {
+	commands := maps.Clone(a.commands)
+	if commands == nil {
+		commands = map[uuid.UUID]bool{}
 	}
-	a.commands[r.Metadata.CommandID] = true
+	a.commands = commands
+	for _, r := range history {
+		commands[r.Metadata.CommandID] = true
+		a = a.apply(r)
+	}
+	return a
+}
+
+func (a Account) apply(r Recorded) Account {
+	a.Revision = r.Revision
 	switch e := r.Event.(type) {
 	case AccountRegistered:
 		return a.registered(e, r)
@@ -48,14 +61,6 @@ func Evolve(a Account, r Recorded) Account {
 		a.Staff, a.Version = true, r.Revision
 	case StaffRevoked:
 		a.Staff, a.Version = false, r.Revision
-	}
-	return a
-}
-
-// Fold replays a history from the start.
-func Fold(a Account, history ...Recorded) Account {
-	for _, r := range history {
-		a = Evolve(a, r)
 	}
 	return a
 }

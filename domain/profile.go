@@ -15,7 +15,7 @@ const (
 
 // UpdateProfile is the command to change some fields of a profile. A nil field
 // is left alone; an empty one is cleared. Values are parsed already, see
-// ParseProfile.
+// ParseName and its neighbours.
 type UpdateProfile struct {
 	FirstName   *string
 	LastName    *string

@@ -116,7 +116,8 @@ func StreamSubject(stream string) (uuid.UUID, bool) {
 	for _, prefix := range []string{accountPrefix, accessPrefix} {
 		if rest, ok := strings.CutPrefix(stream, prefix); ok {
 			id, err := uuid.Parse(rest)
-			return id, err == nil
+			// Parse takes other spellings too, but a stream has one name.
+			return id, err == nil && id.String() == rest
 		}
 	}
 	return uuid.UUID{}, false

@@ -20,17 +20,29 @@ const (
 // ParseName trims and checks a first or last name. HTML and the like is data;
 // what no consumer could store or what lies about the order of text is refused.
 func ParseName(field, typed string) (string, error) {
-	name := norm.NFC.String(strings.TrimSpace(typed))
-	if name == "" {
-		return "", Invalid(field, "This field may not be blank.")
-	}
-	if !utf8.ValidString(typed) || strings.ContainsFunc(name, unprintable) {
+	typed = strings.TrimSpace(typed)
+	// Both stand before the normaliser, whose work grows with the input; a
+	// composed character comes from at most four code points.
+	if !utf8.ValidString(typed) || strings.ContainsFunc(typed, unprintable) {
 		return "", Invalid(field, "The name contains characters that are not allowed.")
 	}
+	tooLong := Invalid(field, "The name may have at most 150 characters.")
+	if utf8.RuneCountInString(typed) > 4*maxName {
+		return "", tooLong
+	}
+	name := norm.NFC.String(typed)
+	if !strings.ContainsFunc(name, visible) {
+		return "", Invalid(field, "This field may not be blank.")
+	}
 	if utf8.RuneCountInString(name) > maxName {
-		return "", Invalid(field, "The name may have at most 150 characters.")
+		return "", tooLong
 	}
 	return name, nil
+}
+
+// visible finds what leaves ink by itself: a joiner or a mark alone does not.
+func visible(r rune) bool {
+	return unicode.In(r, unicode.L, unicode.N, unicode.P, unicode.S)
 }
 
 // unprintable finds control, format and separator characters, bidi overrides
@@ -50,7 +62,7 @@ func unprintable(r rune) bool {
 func ParsePhoneNumber(typed string) (string, error) {
 	invalid := Invalid(FieldPhoneNumber, "Enter a valid phone number in international form, such as +2348145359073.")
 	typed = strings.TrimSpace(typed)
-	if !strings.HasPrefix(typed, "+") || len(typed) > 40 || strings.Trim(typed, "+0123456789 ()-.") != "" {
+	if strings.LastIndex(typed, "+") != 0 || len(typed) > 40 || strings.Trim(typed, "+0123456789 ()-.") != "" {
 		return "", invalid
 	}
 	number, err := phonenumbers.Parse(typed, "")

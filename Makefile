@@ -1,0 +1,34 @@
+# Two commands do everything: make run and make test.
+.DEFAULT_GOAL := help
+GO ?= go
+TESTFLAGS ?=
+LINTER := bin/golangci-lint
+
+.PHONY: help run build test lint bench clean
+
+help: ## List the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+
+run: build ## Build and run everything in one process
+	@exec bin/daybook serve
+
+build: ## Build bin/daybook
+	@mkdir -p bin
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/daybook .
+
+test: build ## Run all tests, installing PostgreSQL first where there is none
+	bin/daybook install-postgres
+	$(GO) vet ./...
+	$(GO) test $(TESTFLAGS) -timeout 10m ./...
+
+lint: $(LINTER) ## Run the linters
+	$(LINTER) run
+
+$(LINTER):
+	GOBIN=$(CURDIR)/bin $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+bench: ## Run the benchmarks; see docs/benchmarks.md
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+clean: ## Remove what was built; data stays
+	rm -rf bin

@@ -1,0 +1,129 @@
+package api
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/gorilla/mux"
+)
+
+// handlerFunc is a handler that leaves its failures to problem.go.
+type handlerFunc func(w http.ResponseWriter, r *http.Request) error
+
+type methods map[string]handlerFunc
+
+// route is a resource: a path template and what its methods do. A template that
+// ends in a slash answers without it as well, and without a redirect, which
+// would lose a POST.
+type route struct {
+	path    string
+	methods methods
+}
+
+// routes are all resources of the service.
+func (s *Server) routes() []route {
+	return []route{
+		{"/users/register/", methods{"POST": s.users(s.register)}},
+		{"/users/register/confirm/{uidb64}/{token}/", methods{"GET": s.openActivation, "HEAD": s.nothing, "POST": s.activate}},
+		{"/users/regenerate-token/", methods{"POST": s.users(s.requestActivation)}},
+		{"/users/login/", methods{"POST": s.users(s.signIn)}},
+		{"/users/logout/", methods{"POST": s.users(s.signOut)}},
+		{"/users/current-user/", methods{"GET": s.member(s.currentUser)}},
+		{"/users/update-user/", methods{"PATCH": s.member(s.updateUser)}},
+		{"/users/password-change/request-password-change/", methods{"POST": s.users(s.requestReset)}},
+		{"/users/password-change/confirm/change-password/{uidb64}/{token}/", methods{"GET": s.openReset, "HEAD": s.nothing}},
+		{"/users/password-change/change-user-password/", methods{"POST": s.users(s.resetPassword)}},
+		{"/users/series/", methods{"GET": s.users(s.series)}},
+		{"/users/me/", methods{"GET": s.member(s.currentUser), "PATCH": s.member(s.patchUser)}},
+		{"/users/me/thumbnail/", methods{"DELETE": s.member(s.removeThumbnail)}},
+		{"/users/me/password/", methods{"POST": s.member(s.changePassword)}},
+		{"/users/me/sessions/", methods{"GET": s.member(s.listSessions), "DELETE": s.member(s.endOtherSessions)}},
+		{"/users/me/sessions/{session}/", methods{"DELETE": s.member(s.endSession)}},
+		{"/media/{key:.+}", methods{"GET": s.media}},
+		{"/healthz", methods{"GET": s.healthz}},
+		{"/readyz", methods{"GET": s.readyz}},
+		{"/openapi.json", methods{"GET": s.openapi}},
+		{"/docs/", methods{"GET": s.page("docs")}},
+		{"/assets/{name}", methods{"GET": s.asset}},
+		{"/", methods{"GET": s.start}},
+	}
+}
+
+// pageRoutes are the built-in pages, which stand in for a frontend.
+func (s *Server) pageRoutes() []route {
+	return []route{
+		{"/auth/login/", methods{"GET": s.page("login")}},
+		{"/auth/register/", methods{"GET": s.page("register")}},
+		{"/auth/confirming/", methods{"GET": s.page("confirming")}},
+		{"/auth/confirmed/", methods{"GET": s.page("confirmed")}},
+		{"/auth/regenerate-token/", methods{"GET": s.page("regenerate-token")}},
+		{"/auth/password/request-change/", methods{"GET": s.page("request-change")}},
+		{"/auth/password/change-password/", methods{"GET": s.page("change-password")}},
+		{"/auth/about/{id}/", methods{"GET": s.page("about")}},
+	}
+}
+
+// router matches the path as it was sent: a slash inside a segment stays inside,
+// and nothing is redirected to a cleaner spelling.
+func (s *Server) router() http.Handler {
+	router := mux.NewRouter().SkipClean(true).UseEncodedPath()
+	all := s.routes()
+	if s.Config.FrontendURL == "" {
+		all = append(all, s.pageRoutes()...)
+	}
+	for _, resource := range all {
+		path, slash := strings.CutSuffix(resource.path, "/")
+		if slash && path != "" {
+			path += "{slash:/?}"
+		} else {
+			path = resource.path
+		}
+		router.Path(path).Handler(s.handle(resource.path, resource.methods.serve))
+	}
+	if s.Mailbox != nil {
+		router.PathPrefix("/dev/mailbox").Handler(s.handle("/dev/mailbox/", func(w http.ResponseWriter, r *http.Request) error {
+			s.Mailbox.ServeHTTP(w, r)
+			return nil
+		}))
+	}
+	router.NotFoundHandler = s.handle(unmatched, func(http.ResponseWriter, *http.Request) error { return errNoSuchPath })
+	return router
+}
+
+// serve picks the method. HEAD is GET unless the resource says otherwise; the
+// connection leaves out the body.
+func (m methods) serve(w http.ResponseWriter, r *http.Request) error {
+	if handler, ok := m[r.Method]; ok {
+		return handler(w, r)
+	}
+	if handler, ok := m["GET"]; ok && r.Method == "HEAD" {
+		return handler(w, r)
+	}
+	w.Header().Set("Allow", m.allowed())
+	if r.Method == "OPTIONS" {
+		return empty(w)
+	}
+	return errMethod
+}
+
+func (m methods) allowed() string {
+	names := append(slices.Collect(maps.Keys(m)), "OPTIONS")
+	if m["GET"] != nil && m["HEAD"] == nil {
+		names = append(names, "HEAD")
+	}
+	slices.Sort(names)
+	return strings.Join(names, ", ")
+}
+
+// handle makes an http.Handler of a handlerFunc: it notes the template, the
+// only name of the path that is ever logged, and writes what failed.
+func (s *Server) handle(template string, h handlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		exchangeOf(r).route = template
+		if err := h(w, r); err != nil {
+			s.fail(w, r, err)
+		}
+	})
+}

@@ -1,0 +1,68 @@
+package api
+
+import (
+	"maps"
+	"net/http"
+	"testing"
+	"time"
+)
+
+// TestAnonymousAnswersDoNotTellWhoExists compares status, header names, stable
+// header values and bytes of the answers for every state an address can be in,
+// and that none comes before the floor.
+func TestAnonymousAnswersDoNotTellWhoExists(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	s.activated(t, "active@example.org")
+	wantStatus(t, s.post("/users/register/", registration("pending@example.org")), http.StatusCreated)
+	requests := []struct {
+		path  string
+		floor time.Duration
+		body  func(email string) string
+	}{
+		{"/users/register/", floorHash, registration},
+		{"/users/regenerate-token/", floor, func(email string) string { return `{"email":"` + email + `"}` }},
+		{"/users/password-change/request-password-change/", floor, func(email string) string { return `{"email":"` + email + `"}` }},
+	}
+	for _, request := range requests {
+		var first, firstHeader = "", http.Header(nil)
+		for _, email := range []string{"active@example.org", "pending@example.org", "unknown-" + request.path[7:10] + "@example.org", "ACTIVE@example.org"} {
+			start := time.Now()
+			w := s.post(request.path, request.body(email))
+			if took := time.Since(start); took < request.floor {
+				t.Errorf("%s answered after %v", request.path, took)
+			}
+			header := w.Header().Clone()
+			header.Del("X-Request-Id")
+			if first == "" {
+				first, firstHeader = w.Body.String(), header
+			}
+			if w.Body.String() != first || !maps.EqualFunc(header, firstHeader, func(a, b []string) bool { return len(a) == 1 && a[0] == b[0] }) {
+				t.Errorf("%s for %s: %s %v", request.path, email, w.Body, header)
+			}
+		}
+	}
+	if _, notices := s.counted(); notices != 2 {
+		t.Errorf("%d notices to owners", notices)
+	}
+}
+
+func registration(email string) string {
+	return `{"email":"` + email + `","first_name":"Ada","last_name":"King","password":"12345SomeData"}`
+}
+
+func TestSignInHasOneRefusal(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	s.activated(t, "active@example.org")
+	wantStatus(t, s.post("/users/register/", registration("pending@example.org")), http.StatusCreated)
+	for _, body := range []string{
+		`{"email":"active@example.org","password":"12345SomeDatA"}`, `{"email":"pending@example.org","password":"12345SomeData"}`,
+		`{"email":"unknown@example.org","password":"12345SomeData"}`, `{"email":"not an address","password":"12345SomeData"}`,
+	} {
+		p := wantProblem(t, s.post("/users/login/", body), http.StatusBadRequest)
+		if p.Error != "Email and password do not match" || p.Fields != nil {
+			t.Errorf("%s: %+v", body, p)
+		}
+	}
+}

@@ -1,0 +1,38 @@
+package app
+
+import (
+	"context"
+
+	"daybook/internal/postgres"
+	"daybook/projections"
+	"daybook/workers/email"
+)
+
+// views are all read models.
+func views() []projections.View {
+	return []projections.View{projections.Accounts{}}
+}
+
+// reactors are the names of the checkpoints of what acts on the outside.
+var reactors = []string{email.CheckpointName}
+
+// createCheckpoints makes missing ones: of views at the start of the store, of
+// reactors at its tail, so that a new database never mails an old history.
+func (p *parts) createCheckpoints(ctx context.Context) error {
+	for _, view := range views() {
+		name := (&projections.Projector{View: view}).CheckpointName()
+		if err := postgres.CreateCheckpoint(ctx, p.pool, name, p.identity.StoreID, 0); err != nil {
+			return err
+		}
+	}
+	tail, err := p.client.Tail(ctx)
+	if err != nil {
+		return err
+	}
+	for _, name := range reactors {
+		if err := postgres.CreateCheckpoint(ctx, p.pool, name, p.identity.StoreID, tail); err != nil {
+			return err
+		}
+	}
+	return nil
+}

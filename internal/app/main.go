@@ -1,0 +1,162 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"daybook/internal/embedded/postgres"
+)
+
+// commandLine is the table of subcommands. Settings are flags of each.
+type commandLine struct {
+	Settings
+
+	Serve       serveCommand       `cmd:"" default:"1" help:"Everything in one process, with a stand-in for each backend that is not configured."`
+	API         apiCommand         `cmd:"" help:"The HTTP API alone."`
+	Projector   projectorCommand   `cmd:"" help:"The projectors alone; a second process stands by."`
+	Worker      workerCommand      `cmd:"" help:"One worker alone."`
+	Migrate     migrateCommand     `cmd:"" help:"Bring the database up to date and make missing checkpoints."`
+	Config      configCommand      `cmd:"" help:"Print the effective settings, secrets redacted."`
+	Healthcheck healthcheckCommand `cmd:"" help:"Ask a running service whether it is well."`
+	Version     versionCommand     `cmd:"" help:"Print the version."`
+
+	InstallPostgres installPostgresCommand `cmd:"" help:"Install PostgreSQL's server where there is none."`
+}
+
+// invocation is what a subcommand runs with.
+type invocation struct {
+	ctx      context.Context
+	settings *Settings
+	out      io.Writer
+	logger   *slog.Logger
+}
+
+// Main runs the subcommand that the arguments name.
+func Main(ctx context.Context, args []string, out, logs io.Writer) error {
+	if err := LoadSecretFiles(); err != nil {
+		return err
+	}
+	var line commandLine
+	exited := -1
+	parser, err := kong.New(&line, kong.Name("daybook"), kong.Description("A self-hosted, event-sourced account service."),
+		kong.Writers(out, logs), kong.Exit(func(code int) { exited = code }), kong.ShortUsageOnError())
+	if err != nil {
+		return err
+	}
+	parsed, err := parser.Parse(args)
+	if exited >= 0 { // help was printed
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	logger := slog.New(slog.NewJSONHandler(logs, &slog.HandlerOptions{Level: line.logLevel()}))
+	return parsed.Run(&invocation{ctx, &line.Settings, out, logger})
+}
+
+type serveCommand struct{}
+
+// Run installs Postgres first where there is none and the system allows it.
+func (serveCommand) Run(i *invocation) error {
+	if i.settings.DatabaseURL == "" {
+		if err := (installPostgresCommand{}).Run(i); err != nil {
+			return err
+		}
+	}
+	return i.run(Everything)
+}
+
+type installPostgresCommand struct{}
+
+func (installPostgresCommand) Run(i *invocation) error {
+	if _, err := postgres.Find(); err == nil {
+		return nil
+	}
+	return postgres.Install(i.ctx, i.out)
+}
+
+func (i *invocation) run(roles Roles) error {
+	a, err := Open(i.ctx, *i.settings, roles, i.logger)
+	if err != nil {
+		return err
+	}
+	if roles.API {
+		a.Describe(i.out)
+	}
+	return a.Run(i.ctx)
+}
+
+type apiCommand struct{}
+
+func (apiCommand) Run(i *invocation) error { return i.run(Roles{API: true}) }
+
+type projectorCommand struct{}
+
+func (projectorCommand) Run(i *invocation) error { return i.run(Roles{Projector: true}) }
+
+type workerCommand struct {
+	Name string `arg:"" enum:"email" default:"email" help:"Which worker: email."`
+}
+
+func (workerCommand) Run(i *invocation) error { return i.run(Roles{Email: true}) }
+
+type migrateCommand struct{}
+
+func (migrateCommand) Run(i *invocation) error {
+	a, err := Open(i.ctx, *i.settings, Roles{Migrate: true}, i.logger)
+	if err != nil {
+		return err
+	}
+	return a.close(i.ctx)
+}
+
+type configCommand struct{}
+
+func (configCommand) Run(i *invocation) error {
+	shown := i.settings.Redacted()
+	for _, row := range SettingsTable() {
+		fmt.Fprintf(i.out, "%s=%s\n", row.Name, shown[row.Name])
+	}
+	return nil
+}
+
+type healthcheckCommand struct{}
+
+// Run asks /readyz on the API's own address.
+func (healthcheckCommand) Run(i *invocation) error {
+	host, port, err := net.SplitHostPort(i.settings.HTTPAddr)
+	if err != nil {
+		return fmt.Errorf("DAYBOOK_HTTP_ADDR: %w", err)
+	}
+	if host == "" || net.ParseIP(host).IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	client := &http.Client{Timeout: 5 * time.Second}
+	request, err := http.NewRequestWithContext(i.ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/readyz", nil)
+	if err != nil {
+		return err
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return fmt.Errorf("the service does not answer: %w", err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("the service is not ready: status %d", response.StatusCode)
+	}
+	return nil
+}
+
+type versionCommand struct{}
+
+func (versionCommand) Run(i *invocation) error {
+	_, err := fmt.Fprintln(i.out, Version())
+	return err
+}

@@ -1,0 +1,199 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"daybook/commands"
+	"daybook/domain"
+	"daybook/internal/eventstore"
+	"daybook/internal/idempotency"
+	"daybook/internal/objectstore"
+	"daybook/internal/password"
+	"daybook/internal/postgres"
+	"daybook/internal/session"
+	"daybook/internal/token"
+	"daybook/internal/vault"
+	"daybook/workers/email"
+)
+
+// The ports of the write side and what fills them in.
+var (
+	_ commands.Store       = (*eventstore.Repository)(nil)
+	_ commands.Credentials = (*vault.Credentials)(nil)
+	_ commands.Passwords   = (*password.Hasher)(nil)
+	_ commands.Tokens      = (*token.Maker)(nil)
+	_ commands.Sessions    = (*session.Store)(nil)
+	_ commands.Objects     = (*objectstore.Store)(nil)
+	_ commands.Notices     = (*email.Notices)(nil)
+)
+
+// Failed sign-ins per address: ten within a quarter of an hour.
+const (
+	signInTries  = 10
+	signInWindow = 15 * time.Minute
+)
+
+// parts are what every role is made of, connected and checked.
+type parts struct {
+	pool       *pgxpool.Pool
+	vaultPool  *pgxpool.Pool
+	client     *eventstore.Client
+	vault      *vault.Vault
+	repository *eventstore.Repository
+	tokens     *token.Maker
+	objects    *objectstore.Store
+	sessions   *session.Store
+	keys       keys
+	idKey      []byte
+	identity   eventstore.Identity
+	smtpURL    string
+}
+
+// connect opens everything and checks that it belongs together. migrate says
+// whether the schema is brought up to date first.
+func connect(ctx context.Context, s *Settings, b *backends, migrate bool, logger *slog.Logger) (_ *parts, err error) {
+	p := &parts{smtpURL: s.SMTPURL}
+	defer func() {
+		if err != nil {
+			p.close()
+		}
+	}()
+	if p.keys, err = loadKeys(s, b.keys); err != nil {
+		return nil, err
+	}
+	if p.idKey, err = p.keys.idKey(); err != nil {
+		return nil, err
+	}
+	if b.mail != nil {
+		p.smtpURL = b.mail.URL()
+	}
+	if err := p.openDatabases(ctx, s, b, migrate); err != nil {
+		return nil, err
+	}
+	if err := p.openObjects(ctx, s, b); err != nil {
+		return nil, err
+	}
+	return p, p.openStore(ctx, s, b, logger)
+}
+
+func (p *parts) openDatabases(ctx context.Context, s *Settings, b *backends, migrate bool) (err error) {
+	url, setting := s.DatabaseURL, "DAYBOOK_DATABASE_URL"
+	if b.cluster != nil {
+		url, setting = b.cluster.DSN("postgres"), "the private Postgres"
+	}
+	if p.pool, err = postgres.Open(ctx, postgres.Config{Setting: setting, URL: url}); err != nil {
+		return err
+	}
+	if migrate {
+		if err := postgres.Migrate(ctx, p.pool); err != nil {
+			return fmt.Errorf("%s: %w", setting, err)
+		}
+	}
+	p.vaultPool = p.pool
+	if s.VaultURL == "" {
+		return nil
+	}
+	if p.vaultPool, err = postgres.Open(ctx, postgres.Config{Setting: "DAYBOOK_VAULT_URL", URL: s.VaultURL}); err != nil {
+		p.vaultPool = p.pool
+		return err
+	}
+	if migrate {
+		if err := postgres.Migrate(ctx, p.vaultPool); err != nil {
+			return fmt.Errorf("DAYBOOK_VAULT_URL: %w", err)
+		}
+	}
+	return nil
+}
+
+func (p *parts) openObjects(ctx context.Context, s *Settings, b *backends) (err error) {
+	url := s.S3URL
+	if b.objects != nil {
+		url = b.objects.URL()
+	}
+	if p.objects, err = objectstore.New(url); err != nil {
+		return err
+	}
+	if err := p.objects.EnsureBucket(ctx); err != nil {
+		return fmt.Errorf("DAYBOOK_S3_URL: the bucket cannot be used: %w", err)
+	}
+	return nil
+}
+
+func (p *parts) openStore(ctx context.Context, s *Settings, b *backends, logger *slog.Logger) (err error) {
+	p.client, err = eventstore.NewClient(eventstore.Config{
+		URL: s.EventStoreURL, Socket: b.socket, Namespace: s.Namespace,
+		Prefixes: []string{"account-", "access-", "address-", domain.StoreStream},
+		Logger:   logger.With(slog.String("part", "event store client")),
+	})
+	if err != nil {
+		return err
+	}
+	p.vault = vault.New(p.vaultPool, p.keys.master)
+	p.tokens = &token.Maker{Keys: p.keys.token, Vault: p.vault}
+	p.repository = &eventstore.Repository{Client: p.client, Vault: p.vault, Addresses: p.keys.address, Logger: logger}
+	p.sessions = &session.Store{Pool: p.pool, Lifetime: s.SessionLifetime, Account: p.repository.Account}
+	if p.identity, err = p.repository.Identify(ctx, s.Namespace, p.keys.fingerprints(), producer()); err != nil {
+		return fmt.Errorf("DAYBOOK_EVENTSTORE_URL: %w", err)
+	}
+	return bindDatabase(ctx, p.pool, p.client, p.identity)
+}
+
+// close gives everything back. It may be called on half-opened parts.
+func (p *parts) close() {
+	if p.client != nil {
+		p.client.Close()
+	}
+	if p.vaultPool != nil && p.vaultPool != p.pool {
+		p.vaultPool.Close()
+	}
+	if p.pool != nil {
+		p.pool.Close()
+	}
+}
+
+func (p *parts) commands(s *Settings, notices commands.Notices, logger *slog.Logger) *commands.Handler {
+	return &commands.Handler{
+		Store: p.repository,
+		Credentials: &vault.Credentials{
+			Vault: p.vaultPool, App: p.pool, Tries: signInTries, TryWindow: signInWindow,
+		},
+		Passwords: password.NewHasher(password.DefaultParameters),
+		Tokens:    p.tokens,
+		Sessions:  p.sessions,
+		Objects:   p.objects,
+		Notices:   notices,
+		Config: commands.Config{
+			ResetLifetime: s.ResetLifetime, ActivationLifetime: s.ActivationLifetime,
+			Passwords: domain.PasswordPolicy{MinLength: s.PasswordMinLength},
+			IDKey:     p.idKey, Producer: producer(),
+		},
+		Now:    time.Now,
+		Logger: logger,
+	}
+}
+
+func (p *parts) idempotency() *idempotency.Store {
+	return &idempotency.Store{Pool: p.pool, Key: p.idKey}
+}
+
+// Version is the version of this build.
+func Version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	for _, setting := range info.Settings {
+		if setting.Key == "vcs.revision" {
+			return setting.Value[:min(12, len(setting.Value))]
+		}
+	}
+	return info.Main.Version
+}
+
+func producer() string { return "daybook/" + Version() }

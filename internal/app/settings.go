@@ -1,0 +1,223 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Settings are what an operator may set: environment variables, and flags of the
+// same name. Each has a default that is right for a laptop.
+type Settings struct {
+	Env   string   `env:"DAYBOOK_ENV" default:"development" enum:"development,production" help:"production applies the production rules: no embedded backend, generated key, http URL or mailbox unless allowed."`
+	Allow []string `env:"DAYBOOK_ALLOW" help:"Exceptions to the production rules: mailbox, embedded-eventstore, embedded-postgres, embedded-s3, http-url, generated-keys."`
+
+	HTTPAddr    string `env:"DAYBOOK_HTTP_ADDR" default:"127.0.0.1:8080" help:"Listen address of the API."`
+	MetricsAddr string `env:"DAYBOOK_METRICS_ADDR" default:"127.0.0.1:9090" help:"Listen address of /metrics; off for none."`
+
+	PublicURL      string   `env:"DAYBOOK_PUBLIC_URL" help:"Base of links in mail, never taken from a request. Empty: http://localhost and the port of DAYBOOK_HTTP_ADDR."`
+	FrontendURL    string   `env:"DAYBOOK_FRONTEND_URL" help:"Where mail links redirect to; also a trusted origin. Empty: the built-in pages."`
+	TrustedOrigins []string `env:"DAYBOOK_TRUSTED_ORIGINS" help:"More origins that may call."`
+	TrustedProxies []string `env:"DAYBOOK_TRUSTED_PROXIES" help:"Networks whose forwarded client address is believed, such as 10.0.0.0/8."`
+	MediaURL       string   `env:"DAYBOOK_MEDIA_URL" help:"Base of thumbnail URLs. Empty: PUBLIC_URL/media."`
+
+	DataDir       string `env:"DAYBOOK_DATA_DIR" default:"./.daybook" help:"Where embedded backends keep their data."`
+	EventStoreURL string `env:"DAYBOOK_EVENTSTORE_URL" help:"esdb://… of an EventStoreDB. Empty: the embedded node."`
+	Namespace     string `env:"DAYBOOK_NAMESPACE" help:"Prefix of streams, topic and checkpoints on a shared server."`
+	DatabaseURL   string `env:"DAYBOOK_DATABASE_URL" help:"postgres://… of a database. Empty: a private cluster."`
+	VaultURL      string `env:"DAYBOOK_VAULT_URL" help:"postgres://… of a database of its own for keys and credentials. Empty: the database."`
+	S3URL         string `env:"DAYBOOK_S3_URL" help:"https://KEY:SECRET@host/bucket?region=… Empty: embedded S3 on disk."`
+	SMTPURL       string `env:"DAYBOOK_SMTP_URL" help:"smtp://user:pass@host:587?tls=starttls. Empty: a catcher, shown at /dev/mailbox/."`
+	MailFrom      string `env:"DAYBOOK_MAIL_FROM" default:"Daybook <daybook@localhost.localdomain>" help:"Sender of all mail."`
+	KafkaURL      string `env:"DAYBOOK_KAFKA_URL" help:"kafka://h1:9092,h2:9092?tls=…&sasl=…; embedded; empty: no relay."`
+
+	MasterKeys  string `env:"DAYBOOK_MASTER_KEYS" help:"id:base64,… that wrap the data keys; the first is current. Also as DAYBOOK_MASTER_KEYS_FILE. Empty: made once, kept in the data dir."`
+	TokenKeys   string `env:"DAYBOOK_TOKEN_KEYS" help:"id:base64,… that make the tokens of mailed links."`
+	AddressKeys string `env:"DAYBOOK_ADDRESS_KEYS" help:"id:base64,… that hash mail addresses in stream names."`
+
+	Contract           string        `env:"DAYBOOK_CONTRACT" default:"hardened" enum:"hardened,seed" help:"hardened tells nobody who has an account; seed answers as the seed's system does."`
+	ResetLifetime      time.Duration `env:"DAYBOOK_RESET_LIFETIME" default:"10m" help:"Life of a reset link."`
+	ActivationLifetime time.Duration `env:"DAYBOOK_ACTIVATION_LIFETIME" default:"24h" help:"Life of an activation link."`
+	SessionLifetime    time.Duration `env:"DAYBOOK_SESSION_LIFETIME" default:"336h" help:"Life of a session."`
+	PasswordMinLength  int           `env:"DAYBOOK_PASSWORD_MIN_LENGTH" default:"8" help:"Least number of characters of a password."`
+	SeriesFile         string        `env:"DAYBOOK_SERIES_FILE" help:"JSON file that replaces the article series on the frontend's first page."`
+	LogLevel           string        `env:"DAYBOOK_LOG_LEVEL" default:"info" enum:"debug,info,warn,error" help:"Least level that is logged."`
+}
+
+// secretSettings may also be given as a file, under the name with _FILE, and are
+// never shown.
+var secretSettings = []string{
+	"DAYBOOK_MASTER_KEYS", "DAYBOOK_TOKEN_KEYS", "DAYBOOK_ADDRESS_KEYS", "DAYBOOK_DATABASE_URL",
+	"DAYBOOK_VAULT_URL", "DAYBOOK_EVENTSTORE_URL", "DAYBOOK_S3_URL", "DAYBOOK_SMTP_URL", "DAYBOOK_KAFKA_URL",
+}
+
+// LoadSecretFiles puts the contents of NAME_FILE into NAME, for settings that
+// orchestrators mount as files. It must run before the settings are read.
+func LoadSecretFiles() error {
+	for _, name := range secretSettings {
+		path := os.Getenv(name + "_FILE")
+		if path == "" {
+			continue
+		}
+		if os.Getenv(name) != "" {
+			return fmt.Errorf("%s and %s_FILE are both set; set one", name, name)
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return fmt.Errorf("%s_FILE cannot be read: %w", name, err)
+		}
+		if err := os.Setenv(name, strings.TrimSpace(string(content))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Check checks what can be checked without asking anybody, fills in derived
+// defaults and applies the production rules.
+func (s *Settings) Check() error {
+	s.PublicURL = strings.TrimRight(s.PublicURL, "/")
+	s.FrontendURL = strings.TrimRight(s.FrontendURL, "/")
+	if s.MediaURL == "" {
+		s.MediaURL = s.PublicURL + "/media"
+	}
+	return errors.Join(
+		webURL("DAYBOOK_PUBLIC_URL", s.PublicURL),
+		webURL("DAYBOOK_FRONTEND_URL", s.FrontendURL),
+		webURL("DAYBOOK_MEDIA_URL", s.MediaURL),
+		s.checkLists(),
+		positive("DAYBOOK_RESET_LIFETIME", s.ResetLifetime),
+		positive("DAYBOOK_ACTIVATION_LIFETIME", s.ActivationLifetime),
+		positive("DAYBOOK_SESSION_LIFETIME", s.SessionLifetime),
+		s.checkPasswordLength(),
+		s.checkProduction(),
+	)
+}
+
+func (s *Settings) checkPasswordLength() error {
+	if s.PasswordMinLength < 8 || s.PasswordMinLength > 64 {
+		return errors.New("DAYBOOK_PASSWORD_MIN_LENGTH must be between 8 and 64")
+	}
+	return nil
+}
+
+func (s *Settings) checkLists() error {
+	for _, origin := range s.TrustedOrigins {
+		if err := webURL("DAYBOOK_TRUSTED_ORIGINS", origin); err != nil {
+			return err
+		}
+	}
+	_, err := s.proxies()
+	return err
+}
+
+func (s *Settings) proxies() ([]netip.Prefix, error) {
+	var prefixes []netip.Prefix
+	for _, network := range s.TrustedProxies {
+		prefix, err := netip.ParsePrefix(network)
+		if err != nil {
+			return nil, fmt.Errorf("DAYBOOK_TRUSTED_PROXIES: %q is not a network such as 10.0.0.0/8", network)
+		}
+		prefixes = append(prefixes, prefix)
+	}
+	return prefixes, nil
+}
+
+func webURL(setting, value string) error {
+	if value == "" {
+		return nil
+	}
+	parsed, err := url.Parse(value)
+	if err != nil || parsed.Scheme != "http" && parsed.Scheme != "https" || parsed.Host == "" || parsed.User != nil || parsed.RawQuery != "" || parsed.Fragment != "" {
+		return fmt.Errorf("%s must be an http or https URL such as https://accounts.example.com", setting)
+	}
+	return nil
+}
+
+func positive(setting string, d time.Duration) error {
+	if d <= 0 {
+		return fmt.Errorf("%s must be a positive duration such as 10m", setting)
+	}
+	return nil
+}
+
+// checkProduction applies the production rules, in production and whenever the
+// service can be reached from elsewhere.
+func (s *Settings) checkProduction() error {
+	if s.Env != "production" && loopbackAddr(s.HTTPAddr) && loopbackURL(s.PublicURL) {
+		return nil
+	}
+	rules := []struct {
+		broken          bool
+		exception, what string
+	}{
+		{s.EventStoreURL == "", "embedded-eventstore", "DAYBOOK_EVENTSTORE_URL must be set"},
+		{s.DatabaseURL == "", "embedded-postgres", "DAYBOOK_DATABASE_URL must be set"},
+		{s.S3URL == "", "embedded-s3", "DAYBOOK_S3_URL must be set"},
+		{s.SMTPURL == "", "mailbox", "DAYBOOK_SMTP_URL must be set"},
+		{!strings.HasPrefix(s.PublicURL, "https://") || strings.HasPrefix(s.FrontendURL, "http://"), "http-url", "DAYBOOK_PUBLIC_URL and DAYBOOK_FRONTEND_URL must be https"},
+		{s.MasterKeys == "" || s.TokenKeys == "" || s.AddressKeys == "", "generated-keys", "DAYBOOK_MASTER_KEYS, DAYBOOK_TOKEN_KEYS and DAYBOOK_ADDRESS_KEYS must be set"},
+	}
+	for _, rule := range rules {
+		if rule.broken && !slices.Contains(s.Allow, rule.exception) {
+			return fmt.Errorf("%s in production or when the service is reachable from elsewhere (or name %s in DAYBOOK_ALLOW)", rule.what, rule.exception)
+		}
+	}
+	return nil
+}
+
+func loopbackAddr(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	return err == nil && loopbackHost(host)
+}
+
+func loopbackURL(value string) bool {
+	parsed, err := url.Parse(value)
+	return err == nil && loopbackHost(parsed.Hostname())
+}
+
+func loopbackHost(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}
+
+func (s *Settings) logLevel() slog.Level {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(s.LogLevel)) // one of the enum
+	return level
+}
+
+// Setting is one row of the settings table.
+type Setting struct{ Name, Default, Help string }
+
+// SettingsTable lists all settings, for the README and for daybook config.
+func SettingsTable() []Setting {
+	var table []Setting
+	for field := range reflect.TypeFor[Settings]().Fields() {
+		table = append(table, Setting{field.Tag.Get("env"), field.Tag.Get("default"), field.Tag.Get("help")})
+	}
+	return table
+}
+
+// Redacted lists the effective settings by name; secrets show only that they
+// are set.
+func (s *Settings) Redacted() map[string]string {
+	shown := map[string]string{}
+	value := reflect.ValueOf(*s)
+	for i, row := range SettingsTable() {
+		text := fmt.Sprint(value.Field(i).Interface())
+		if slices.Contains(secretSettings, row.Name) && text != "" {
+			text = "[set]"
+		}
+		shown[row.Name] = text
+	}
+	return shown
+}

@@ -1,0 +1,138 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill"
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"daybook/internal/messaging"
+	"daybook/internal/postgres"
+	"daybook/projections"
+	"daybook/workers/email"
+)
+
+// work lists what the roles run.
+func (a *App) work() ([]func(context.Context) error, error) {
+	var work []func(context.Context) error
+	if a.roles.Projector {
+		for _, view := range views() {
+			work = append(work, a.project(view))
+		}
+	}
+	if a.roles.Email {
+		mail, err := a.mail()
+		if err != nil {
+			return nil, err
+		}
+		work = append(work, mail...)
+	}
+	if a.roles.API {
+		handler, err := a.handler()
+		if err != nil {
+			return nil, err
+		}
+		work = append(work, a.changes.Run, func(ctx context.Context) error {
+			return serveHTTP(ctx, a.listener, handler, a.logger)
+		})
+	}
+	return work, nil
+}
+
+// project feeds one view from batches.
+func (a *App) project(view projections.View) func(context.Context) error {
+	projector := &projections.Projector{Pool: a.parts.pool, Vault: a.parts.vault, View: view, Logger: a.logger}
+	return a.consume(consumer{
+		name: projector.CheckpointName(), batch: true, start: projector.Start, handle: projector.Handle,
+	})
+}
+
+// mail lists what sends mail: the reactor that makes jobs of events, and the
+// workers that send them.
+func (a *App) mail() ([]func(context.Context) error, error) {
+	reactor, err := email.NewReactor(a.parts.pool, a.logger)
+	if err != nil {
+		return nil, err
+	}
+	react := a.consume(consumer{name: email.CheckpointName, start: reactor.Start, handle: reactor.Handle})
+	return []func(context.Context) error{react}, nil
+}
+
+// consumer is a Watermill handler of the events of all own streams, with a
+// checkpoint of its own.
+type consumer struct {
+	name   string
+	batch  bool
+	start  func(ctx context.Context) (after uint64, err error)
+	handle message.NoPublishHandlerFunc
+}
+
+// consume runs the consumer in whichever process holds its lease; the others
+// stand by. An owner that lost its checkpoint to another begins anew.
+func (a *App) consume(c consumer) func(context.Context) error {
+	return func(ctx context.Context) error {
+		for ctx.Err() == nil {
+			err := postgres.Lease(ctx, a.parts.pool, c.name, func(ctx context.Context) error { return a.own(ctx, c) })
+			if errors.Is(err, postgres.ErrNoCheckpoint) {
+				return err
+			}
+			if err != nil && ctx.Err() == nil {
+				a.logger.WarnContext(ctx, "consumer was interrupted", slog.String("consumer", c.name), slog.Any("error", err))
+				pause(ctx, time.Second)
+			}
+		}
+		return nil
+	}
+}
+
+// own runs the consumer through a router of its own until the context ends or
+// the checkpoint belongs to somebody else.
+func (a *App) own(ctx context.Context, c consumer) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	logger := a.logger.With(slog.String("consumer", c.name))
+	subscriber, err := messaging.NewSubscriber(a.parts.client, messaging.SubscriberConfig{
+		Batch: c.batch, Logger: logger, DrainTimeout: drainTimeout,
+		Start: func(ctx context.Context, _ string) (after uint64, found bool, err error) {
+			if after, err = c.start(ctx); errors.Is(err, postgres.ErrNoCheckpoint) {
+				cancel(err)
+			}
+			return after, after > 0, err
+		},
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = subscriber.Close() }()
+	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: 2 * drainTimeout}, watermill.NewSlogLogger(quiet(logger)))
+	if err != nil {
+		return err
+	}
+	router.AddConsumerHandler(c.name, messaging.All, subscriber, func(msg *message.Message) error {
+		err := c.handle(msg)
+		if errors.Is(err, postgres.ErrNotOwner) {
+			cancel(err)
+		}
+		return err
+	})
+	if err := router.Run(ctx); err != nil {
+		return fmt.Errorf("run %s: %w", c.name, err)
+	}
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	return nil
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,100 @@
+package eventstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"daybook/domain"
+)
+
+// Identity is what a store says of itself in its first event.
+type Identity struct {
+	StoreID   uuid.UUID
+	Namespace string
+	// Fingerprints maps "kind:key id" to the fingerprint of each key that the
+	// store has been used with.
+	Fingerprints map[string]string
+}
+
+// Identify reads the store's identity. The first process to do so on an empty
+// store gives it one; keys that the store does not know yet are noted. A store
+// that was used with other keys is refused.
+func (r *Repository) Identify(ctx context.Context, namespace string, fingerprints map[string]string, producer string) (Identity, error) {
+	for {
+		identity, revision, err := r.readIdentity(ctx)
+		if err != nil {
+			return Identity{}, err
+		}
+		var events []domain.Event
+		if revision == domain.NoStream {
+			events = []domain.Event{domain.StoreOpened{StoreID: uuid.New(), Namespace: namespace, Fingerprints: fingerprints}}
+		} else if events, err = identity.compare(namespace, fingerprints); err != nil || len(events) == 0 {
+			return identity, err
+		}
+		_, err = r.Append(ctx, domain.Append{Stream: domain.StoreStream, Expected: revision, Events: events, Metadata: opening(producer)})
+		if err != nil && !errors.Is(err, domain.ErrConflict) {
+			return Identity{}, err
+		}
+	}
+}
+
+func opening(producer string) domain.Metadata {
+	id := uuid.New()
+	return domain.Metadata{
+		Command: "OpenStore", CommandID: id, CorrelationID: id.String(), CausationID: id.String(),
+		Actor: domain.SystemActor("start"), OccurredAt: domain.Micro(time.Now()), Producer: producer,
+	}
+}
+
+func (r *Repository) readIdentity(ctx context.Context) (Identity, int64, error) {
+	history, err := r.history(ctx, domain.StoreStream)
+	if err != nil {
+		return Identity{}, 0, err
+	}
+	identity, revision := Identity{Fingerprints: map[string]string{}}, domain.NoStream
+	for _, recorded := range history {
+		revision = recorded.Revision
+		switch e := recorded.Event.(type) {
+		case domain.StoreOpened:
+			identity.StoreID, identity.Namespace = e.StoreID, e.Namespace
+			maps.Copy(identity.Fingerprints, e.Fingerprints)
+		case domain.KeyRotated:
+			identity.Fingerprints[e.KeyID] = e.Fingerprint
+		}
+	}
+	return identity, revision, nil
+}
+
+// compare refuses other keys and returns what is new. Of each kind at least one
+// key must be known: a wholly new set means that the old one was lost.
+func (i Identity) compare(namespace string, fingerprints map[string]string) ([]domain.Event, error) {
+	if namespace != i.Namespace {
+		return nil, fmt.Errorf("DAYBOOK_NAMESPACE is %q, but this event store was opened with %q; set it back", namespace, i.Namespace)
+	}
+	known, added := map[string]bool{}, []domain.Event{}
+	for _, id := range slices.Sorted(maps.Keys(fingerprints)) {
+		kind, _, _ := strings.Cut(id, ":")
+		switch stored, ok := i.Fingerprints[id]; {
+		case !ok:
+			added = append(added, domain.KeyRotated{KeyID: id, Fingerprint: fingerprints[id]})
+		case stored != fingerprints[id]:
+			return nil, fmt.Errorf("the %s key %q is not the one this event store was opened with; set DAYBOOK_%s_KEYS to the keys it was used with (in the data directory: keys.json), or use the store that belongs to these keys",
+				kind, id, strings.ToUpper(kind))
+		default:
+			known[kind] = true
+		}
+	}
+	for id := range fingerprints {
+		if kind, _, _ := strings.Cut(id, ":"); !known[kind] {
+			return nil, fmt.Errorf("none of the %s keys is one that this event store was opened with; add the former keys behind the new ones in DAYBOOK_%s_KEYS", kind, strings.ToUpper(kind))
+		}
+	}
+	return added, nil
+}

@@ -1,0 +1,40 @@
+package node_test
+
+import (
+	"os"
+	"testing"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+
+	"daybook/internal/eventstore/conformance"
+	"daybook/internal/eventstore/node/nodetest"
+)
+
+func TestConformanceInMemory(t *testing.T) {
+	conformance.Test(t, nodetest.Start(t).Client)
+}
+
+func TestConformanceOnDisk(t *testing.T) {
+	conformance.Test(t, nodetest.Start(t, nodetest.OnDisk(t)).Client)
+}
+
+// TestConformanceOfServer holds a real EventStoreDB to the same suite.
+func TestConformanceOfServer(t *testing.T) {
+	url := os.Getenv("DAYBOOK_TEST_EVENTSTORE_URL")
+	if url == "" {
+		t.Skip("DAYBOOK_TEST_EVENTSTORE_URL names no EventStoreDB to test against")
+	}
+	conformance.Test(t, func(tb testing.TB) *esdb.Client {
+		config, err := esdb.ParseConnectionString(url)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		config.Logger = func(esdb.LogLevel, string, ...any) {}
+		client, err := esdb.NewClient(config)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		tb.Cleanup(func() { _ = client.Close() })
+		return client
+	})
+}

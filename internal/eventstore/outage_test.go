@@ -1,0 +1,240 @@
+package eventstore_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"daybook/domain"
+	"daybook/internal/eventstore"
+	"daybook/internal/eventstore/node/nodetest"
+)
+
+// TestRestartsUnderLoad restarts the node while many append and read.
+func TestRestartsUnderLoad(t *testing.T) {
+	checkGoroutines(t)
+	running := nodetest.Start(t, nodetest.OnDisk(t))
+	client := newClient(t, eventstore.Config{Socket: socket(running)})
+	const writers, restarts = 8, 5
+	var stop atomic.Bool
+	var appended atomic.Int64
+	var work sync.WaitGroup
+	written := make([][]uuid.UUID, writers)
+	for w := range writers {
+		work.Go(func() {
+			stream := fmt.Sprintf("account-%d", w)
+			for !stop.Load() {
+				event := proposed(1)
+				if _, err := client.Append(within(t, patience), stream, int64(len(written[w]))-1, event...); err != nil {
+					t.Error(err)
+					return
+				}
+				written[w] = append(written[w], event[0].ID)
+				appended.Add(1)
+				for _, err := range client.ReadStreamBackwards(within(t, patience), stream, 1) {
+					if err != nil {
+						t.Error(err)
+					}
+				}
+			}
+		})
+	}
+	for range restarts {
+		goal := appended.Load() + 50
+		await(t, "appends between restarts", func() bool { return appended.Load() >= goal || t.Failed() })
+		running.Restart(t)
+	}
+	stop.Store(true)
+	work.Wait()
+	for w, want := range written {
+		got := collect(t, client.ReadStream(t.Context(), fmt.Sprintf("account-%d", w), 0))
+		for i := range max(len(got), len(want)) {
+			if i >= len(got) || i >= len(want) || got[i].ID != want[i] {
+				t.Fatalf("stream %d: %d events, appended %d, differing from %d on", w, len(got), len(want), i)
+			}
+		}
+	}
+}
+
+// TestReadGoesOnAfterCuts cuts the connection in the middle of a long read.
+func TestReadGoesOnAfterCuts(t *testing.T) {
+	checkGoroutines(t)
+	running := nodetest.Start(t)
+	p := startProxy(t, socket(running))
+	client := newClient(t, eventstore.Config{Socket: p.socket, Backoff: time.Millisecond})
+	const count = 3000
+	for i := range count / 500 {
+		mustAppend(t, client, "account-1", int64(i*500)-1, proposed(500)...)
+	}
+	next := int64(0)
+	for e, err := range client.ReadStream(t.Context(), "account-1", 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Revision != next {
+			t.Fatalf("revision %d, want %d", e.Revision, next)
+		}
+		if next++; next%500 == 0 {
+			p.cut()
+		}
+	}
+	if next != count {
+		t.Errorf("read %d events of %d", next, count)
+	}
+	all := 0
+	for _, err := range client.ReadAll(t.Context(), 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if all++; all%500 == 0 {
+			p.cut()
+		}
+	}
+	if all != count {
+		t.Errorf("read all: %d events of %d", all, count)
+	}
+}
+
+// TestSubscriptionEndsWithConnection: the subscriber must learn of it and can
+// go on behind its last position.
+func TestSubscriptionEndsWithConnection(t *testing.T) {
+	checkGoroutines(t)
+	p := startProxy(t, socket(nodetest.Start(t)))
+	client := newClient(t, eventstore.Config{Socket: p.socket})
+	first := mustAppend(t, client, "account-1", domain.NoStream, proposed(1)...)
+	s, err := client.Subscribe(t.Context(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	take(t, s, 1)
+	p.cut()
+	for err = nil; err == nil; {
+		_, err = s.Next(within(t, patience))
+	}
+	second := mustAppend(t, client, "account-1", first.Revision, proposed(1)...)
+	if s, err = client.Subscribe(t.Context(), first.Position); err != nil {
+		t.Fatal(err)
+	}
+	if got := take(t, s, 1); got[0].Position != second.Position {
+		t.Errorf("resumed at %d, want %d", got[0].Position, second.Position)
+	}
+}
+
+// TestNoServer: nobody listens, or someone listens and never answers.
+func TestNoServer(t *testing.T) {
+	silent := silentSocket(t)
+	for name, path := range map[string]string{"absent": silent + ".absent", "silent": silent} {
+		t.Run(name, func(t *testing.T) {
+			client := newClient(t, eventstore.Config{Socket: path, AttemptTimeout: 100 * time.Millisecond, Timeout: 300 * time.Millisecond})
+			calls := map[string]func(context.Context) error{
+				"append": func(ctx context.Context) error {
+					_, err := client.Append(ctx, "account-1", domain.NoStream, proposed(1)...)
+					return err
+				},
+				"read": func(ctx context.Context) error {
+					for _, err := range client.ReadStream(ctx, "account-1", 0) {
+						return err
+					}
+					return nil
+				},
+				"subscribe": func(ctx context.Context) error {
+					_, err := client.Subscribe(ctx, 0)
+					return err
+				},
+				"ping": client.Ping,
+			}
+			for name, call := range calls {
+				ctx := within(t, 200*time.Millisecond)
+				checkUnavailable(t, name+" with a deadline", call(ctx), name == "subscribe")
+				checkUnavailable(t, name+" without", call(context.Background()), name == "subscribe")
+				ctx, cancel := context.WithCancel(t.Context())
+				cancel()
+				if err := call(ctx); !errors.Is(err, context.Canceled) {
+					t.Errorf("%s cancelled: %v", name, err)
+				}
+			}
+		})
+	}
+}
+
+// TestServerFallsSilent: the connection stands, but nothing comes any more.
+func TestServerFallsSilent(t *testing.T) {
+	p := startProxy(t, socket(nodetest.Start(t)))
+	client := newClient(t, eventstore.Config{Socket: p.socket, AttemptTimeout: 100 * time.Millisecond, Timeout: 300 * time.Millisecond})
+	if err := client.Ping(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	p.deaf.Store(true)
+	start := time.Now()
+	for _, err := range client.ReadStream(context.Background(), "account-1", 0) {
+		checkUnavailable(t, "read", err, false)
+	}
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("gave up after %s", took)
+	}
+	p.deaf.Store(false)
+	p.cut()
+	if err := client.Ping(within(t, patience)); err != nil {
+		t.Errorf("after the silence: %v", err)
+	}
+}
+
+func checkUnavailable(t *testing.T, what string, err error, once bool) {
+	t.Helper()
+	if err == nil || !once && !errors.Is(err, eventstore.ErrUnavailable) {
+		t.Errorf("%s: %v", what, err)
+	}
+}
+
+// silentSocket accepts connections and says nothing.
+func silentSocket(t *testing.T) string {
+	t.Helper()
+	p := startProxy(t, "")
+	path := p.socket + ".silent"
+	listener, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			defer conn.Close()
+		}
+	}()
+	t.Cleanup(func() { _ = listener.Close(); <-done })
+	return path
+}
+
+// TestServerThatComesLater: a client that was there first finds it, and
+// everybody who waits is served.
+func TestServerThatComesLater(t *testing.T) {
+	checkGoroutines(t)
+	running := nodetest.Start(t, nodetest.OnDisk(t))
+	running.Stop(t)
+	client := newClient(t, eventstore.Config{Socket: socket(running)})
+	var work sync.WaitGroup
+	for i := range 20 {
+		work.Go(func() {
+			if _, err := client.Append(within(t, patience), fmt.Sprintf("account-%d", i), domain.NoStream, proposed(1)...); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	if err := client.Ping(within(t, 300*time.Millisecond)); !errors.Is(err, eventstore.ErrUnavailable) {
+		t.Errorf("ping without a server: %v", err)
+	}
+	running.Restart(t)
+	work.Wait()
+}

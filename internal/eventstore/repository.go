@@ -1,0 +1,162 @@
+package eventstore
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+
+	"daybook/domain"
+	"daybook/internal/vault"
+)
+
+// accessAge is how long sign-ins and sign-outs are kept.
+const accessAge = 400 * 24 * time.Hour
+
+// Repository keeps accounts and claims as streams. Personal members are sealed
+// on their way in and opened on their way out, here and nowhere else on the
+// write side.
+type Repository struct {
+	Client *Client
+	Vault  *vault.Vault
+	// Addresses keys the names of claim streams; older keys are still looked up.
+	Addresses vault.KeySet
+	Logger    *slog.Logger
+}
+
+// Account folds the stream of the account: one read.
+func (r *Repository) Account(ctx context.Context, id uuid.UUID) (domain.Account, error) {
+	history, err := r.history(ctx, domain.AccountStream(id))
+	if err != nil {
+		return domain.Account{}, err
+	}
+	return domain.Fold(domain.NewAccount(id), history...), nil
+}
+
+// Claim folds the claim stream of the address: one read, and one more for each
+// older key while nothing is found.
+func (r *Repository) Claim(ctx context.Context, email domain.Email) (domain.Claim, error) {
+	current := domain.NewClaim(addressStream(r.Addresses.Current(), email))
+	for i, key := range r.Addresses {
+		claim := domain.NewClaim(addressStream(key, email))
+		history, err := r.history(ctx, claim.Stream)
+		if err != nil {
+			return domain.Claim{}, err
+		}
+		for _, recorded := range history {
+			claim = domain.EvolveClaim(claim, recorded)
+		}
+		if claim.Revision != domain.NoStream {
+			return claim, nil
+		}
+		if i == 0 {
+			current = claim
+		}
+	}
+	return current, nil
+}
+
+func addressStream(key vault.Key, email domain.Email) string {
+	mac := hmac.New(sha256.New, key.Secret)
+	mac.Write([]byte(email.Canonical))
+	return domain.AddressStream(key.ID, mac.Sum(nil))
+}
+
+func (r *Repository) history(ctx context.Context, stream string) ([]domain.Recorded, error) {
+	var stored []domain.Stored
+	for s, err := range r.Client.ReadStream(ctx, stream, 0) {
+		if err != nil {
+			return nil, unavailable(err)
+		}
+		stored = append(stored, s)
+	}
+	recorded, err := r.Vault.Decode(ctx, stored...)
+	if err != nil {
+		return nil, fmt.Errorf("load: %w", err)
+	}
+	return recorded, nil
+}
+
+// Append seals and writes all events or none: one append. A conflict is
+// domain.ErrConflict.
+func (r *Repository) Append(ctx context.Context, a domain.Append) ([]domain.Recorded, error) {
+	proposed, recorded, err := r.propose(ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	appended, err := r.Client.Append(ctx, a.Stream, a.Expected, proposed...)
+	if _, conflict := errors.AsType[*ConflictError](err); conflict {
+		return nil, domain.ErrConflict
+	}
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	first := appended.Revision - int64(len(recorded)) + 1
+	for i := range recorded {
+		recorded[i].Revision = first + int64(i)
+	}
+	if a.Expected == domain.AnyRevision && first == 0 {
+		r.limitAge(ctx, a.Stream)
+	}
+	return recorded, nil
+}
+
+func (r *Repository) limitAge(ctx context.Context, stream string) {
+	if err := r.Client.SetMaxAge(ctx, stream, accessAge); err != nil {
+		r.Logger.WarnContext(ctx, "the age of a stream is not limited", slog.String("stream", stream), slog.Any("error", err))
+	}
+}
+
+func (r *Repository) propose(ctx context.Context, a domain.Append) ([]Proposed, []domain.Recorded, error) {
+	proposed := make([]Proposed, len(a.Events))
+	recorded := make([]domain.Recorded, len(a.Events))
+	for i, event := range a.Events {
+		id := domain.EventID(a.Stream, a.Metadata.CommandID, i)
+		encoded, err := domain.Encode(event)
+		if err != nil {
+			return nil, nil, err
+		}
+		metadata := a.Metadata
+		metadata.Schema = encoded.Schema
+		if proposed[i], err = r.seal(ctx, a.Stream, id, encoded, metadata); err != nil {
+			return nil, nil, err
+		}
+		recorded[i] = domain.Recorded{Stream: a.Stream, ID: id, Event: event, Metadata: metadata}
+	}
+	return proposed, recorded, nil
+}
+
+func (r *Repository) seal(ctx context.Context, stream string, id uuid.UUID, e domain.Encoded, m domain.Metadata) (Proposed, error) {
+	var box []byte
+	if e.Personal != nil {
+		subject, ok := domain.StreamSubject(stream)
+		if !ok {
+			return Proposed{}, fmt.Errorf("stream %s is nobody's", stream)
+		}
+		var err error
+		place := vault.Place{Stream: stream, EventID: id, Type: e.Type, Schema: e.Schema, Subject: subject}
+		if box, err = r.Vault.Seal(ctx, place, e.Personal); err != nil {
+			return Proposed{}, fmt.Errorf("seal: %w", err)
+		}
+	}
+	data, err := e.Data(box)
+	if err != nil {
+		return Proposed{}, err
+	}
+	metadata, err := json.Marshal(m)
+	return Proposed{ID: id, Type: e.Type, Data: data, Metadata: metadata}, err
+}
+
+// unavailable tells the domain's kind of a store that does not answer.
+func unavailable(err error) error {
+	if errors.Is(err, ErrUnavailable) || errors.Is(err, ErrClosed) {
+		return errors.Join(domain.Refuse(domain.KindUnavailable, "event_store_unavailable", "The service cannot be reached right now. Try again in a moment"), err)
+	}
+	return err
+}

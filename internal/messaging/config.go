@@ -1,0 +1,115 @@
+package messaging
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+)
+
+// All is the topic of the events of all own streams.
+const All = "$all"
+
+// Target is what a topic stands for: one stream, or all own streams.
+type Target struct {
+	// Stream is the name of one stream. Positions of such a topic are
+	// revisions of the stream.
+	Stream string
+	// All means all own streams. Positions of such a topic are commit
+	// positions of the store.
+	All bool
+	// Prefixes narrow All to streams whose names begin with one of them.
+	Prefixes []string
+}
+
+// defaultTarget is Target of a topic when Config.Target is nil.
+func defaultTarget(topic string) (Target, error) {
+	if topic == All {
+		return Target{All: true}, nil
+	}
+	if topic == "" || strings.HasPrefix(topic, "$") {
+		return Target{}, fmt.Errorf("topic %q is no stream of ours", topic)
+	}
+	return Target{Stream: topic}, nil
+}
+
+// SubscriberConfig says what a Subscriber delivers, and how.
+type SubscriberConfig struct {
+	// Target maps topics. Nil: All is all own streams, every other topic is
+	// the stream of that name.
+	Target func(topic string) (Target, error)
+
+	// Batch makes one message of all events that have come, at most MaxBatch
+	// (default 1000). Read them with BatchFromContext.
+	Batch    bool
+	MaxBatch int
+
+	// Start says behind which position to begin; found is false when there is
+	// no checkpoint, which means from the start. It is called whenever a topic
+	// is subscribed to, also after a lost connection, and may block, as for a
+	// lease. Its ctx ends when the run that begins with it is over, its last
+	// checkpoint saved, so that a lease can be given back by
+	// context.AfterFunc. An error is tried again. Nil means from the start,
+	// and after a lost connection behind the last ack.
+	Start func(ctx context.Context, topic string) (after uint64, found bool, err error)
+
+	// Checkpoint, when set, saves a position after the ack, for consumers that
+	// do not save it with their own work. A failure is logged; a later ack
+	// makes up for it.
+	Checkpoint func(ctx context.Context, topic string, position uint64) error
+
+	// NackBackoff is the first pause before a nacked message comes again; it
+	// doubles up to MaxNackBackoff and is jittered by half. Defaults 100 ms
+	// and 30 s.
+	NackBackoff, MaxNackBackoff time.Duration
+	// RetryBackoff is the like for subscribing again. Defaults 50 ms and 5 s.
+	RetryBackoff, MaxRetryBackoff time.Duration
+	// DrainTimeout is how long a handler may go on with its message when the
+	// subscription ends. Default 10 s.
+	DrainTimeout time.Duration
+
+	// Logger gets lost connections, failing starts and checkpoints, and nacks.
+	// Nil means silence.
+	Logger *slog.Logger
+}
+
+func (c SubscriberConfig) withDefaults() SubscriberConfig {
+	if c.Target == nil {
+		c.Target = defaultTarget
+	}
+	if c.MaxBatch == 0 {
+		c.MaxBatch = 1000
+	}
+	if !c.Batch {
+		c.MaxBatch = 1
+	}
+	for d, standard := range map[*time.Duration]time.Duration{
+		&c.NackBackoff: 100 * time.Millisecond, &c.MaxNackBackoff: 30 * time.Second,
+		&c.RetryBackoff: 50 * time.Millisecond, &c.MaxRetryBackoff: 5 * time.Second,
+		&c.DrainTimeout: 10 * time.Second,
+	} {
+		if *d == 0 {
+			*d = standard
+		}
+	}
+	c.MaxNackBackoff = max(c.MaxNackBackoff, c.NackBackoff)
+	c.MaxRetryBackoff = max(c.MaxRetryBackoff, c.RetryBackoff)
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+func (c SubscriberConfig) validate() error {
+	if c.MaxBatch < 0 {
+		return fmt.Errorf("subscriber: a batch of %d events", c.MaxBatch)
+	}
+	for _, d := range []time.Duration{c.NackBackoff, c.MaxNackBackoff, c.RetryBackoff, c.MaxRetryBackoff, c.DrainTimeout} {
+		if d < 0 {
+			return errors.New("subscriber: a duration is negative")
+		}
+	}
+	return nil
+}

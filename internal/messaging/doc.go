@@ -1,0 +1,16 @@
+// Package messaging connects Watermill with EventStoreDB.
+//
+// A Subscriber delivers stored events as Watermill messages: one message an
+// event, or, for consumers that commit in batches, one message an ordered
+// batch. It promises that
+//
+//   - events come in commit order, one message at a time, each at least once;
+//   - a nacked message comes again, in its place, until it is acked;
+//   - lost connections are its own business: a channel closes only when the
+//     subscriber or the context of the subscription ends;
+//   - on closing, a message in a handler's hands is waited for, and its context
+//     lives on meanwhile.
+//
+// A Publisher appends Watermill messages to streams; what is published in one
+// call to one stream is one atomic append. Neither closes the Client it uses.
+package messaging

@@ -1,0 +1,185 @@
+package messaging
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/cenkalti/backoff/v5"
+
+	"daybook/domain"
+	"daybook/internal/eventstore"
+)
+
+// subscription is one call of Subscribe.
+type subscription struct {
+	config SubscriberConfig
+	client *eventstore.Client
+	topic  string
+	target Target
+	log    *slog.Logger
+	output chan *message.Message
+
+	// values carries what message contexts inherit; running ends the work.
+	values  context.Context
+	running context.Context
+	stop    func()
+	health  health
+}
+
+func newSubscription(s *Subscriber, ctx context.Context, topic string, target Target) *subscription {
+	running, cancel := context.WithCancel(ctx)
+	detach := context.AfterFunc(s.lifetime, cancel)
+	return &subscription{
+		config: s.config, client: s.client, topic: topic, target: target,
+		log:    s.config.Logger.With(slog.String("topic", topic)),
+		output: make(chan *message.Message),
+		values: context.WithoutCancel(ctx), running: running,
+		stop:   func() { detach(); cancel() },
+		health: health{since: time.Now()},
+	}
+}
+
+// run subscribes again and again until the subscription ends.
+func (s *subscription) run() {
+	defer close(s.output)
+	defer s.stop()
+	pauses := pauses(s.config.RetryBackoff, s.config.MaxRetryBackoff)
+	for s.running.Err() == nil {
+		acked := s.health.acks()
+		err := s.runOnce()
+		s.health.disconnected(err)
+		if s.running.Err() != nil {
+			return
+		}
+		if s.health.acks() > acked {
+			pauses.Reset()
+		}
+		pause := pauses.NextBackOff()
+		s.log.Warn("subscription interrupted", slog.Any("error", err), slog.Duration("pause", pause))
+		s.sleep(pause)
+	}
+}
+
+// runOnce subscribes behind the checkpoint and delivers until the connection
+// is lost or the subscription ends.
+func (s *subscription) runOnce() error {
+	after, found, release, err := s.start()
+	defer release()
+	if err != nil {
+		return fmt.Errorf("start: %w", err)
+	}
+	source, err := s.open(s.running, after, found)
+	if err != nil {
+		return err
+	}
+	defer source.Close()
+	s.health.connected()
+	for {
+		items, err := source.NextBatch(s.running, s.config.MaxBatch)
+		if err != nil {
+			return err
+		}
+		if err := s.handle(source, items); err != nil {
+			return err
+		}
+	}
+}
+
+// start asks where to begin. While it asks, the end of the subscription ends
+// Config.Start; after that a lease is kept until release, because the message
+// in hand may still be drained and its checkpoint saved.
+func (s *subscription) start() (after uint64, found bool, release context.CancelFunc, err error) {
+	if s.config.Start == nil {
+		after, found = s.health.position()
+		return after, found, func() {}, nil
+	}
+	ctx, release := context.WithCancel(context.WithoutCancel(s.running))
+	attached := context.AfterFunc(s.running, release)
+	after, found, err = s.config.Start(ctx, s.topic)
+	attached()
+	return after, found, release, err
+}
+
+func (s *subscription) open(ctx context.Context, after uint64, found bool) (*eventstore.Subscription, error) {
+	if s.target.All {
+		if !found {
+			after = 0
+		}
+		return s.client.Subscribe(ctx, after, s.target.Prefixes...)
+	}
+	revision := domain.NoStream
+	if found {
+		revision = int64(after)
+	}
+	return s.client.SubscribeStream(ctx, s.target.Stream, revision)
+}
+
+// handle delivers the events among the items, which in event mode is one.
+func (s *subscription) handle(source *eventstore.Subscription, items []eventstore.Item) error {
+	var batch Batch
+	var considered uint64
+	live := s.health.isLive()
+	for _, item := range items {
+		switch {
+		case item.Event != nil:
+			batch.Events, considered = append(batch.Events, *item.Event), 0
+		case item.Checkpoint != 0:
+			considered = item.Checkpoint
+		default:
+			live = item.CaughtUp
+		}
+	}
+	if len(batch.Events) > 0 {
+		s.health.received()
+		batch.CaughtUp = live && source.Buffered() == 0
+		if err := s.deliver(batch); err != nil {
+			return err
+		}
+		s.acked(s.position(batch))
+	}
+	if considered != 0 {
+		s.acked(considered)
+	}
+	s.health.handled(live, source.Buffered() == 0)
+	return nil
+}
+
+func (s *subscription) position(batch Batch) uint64 {
+	last := batch.Events[len(batch.Events)-1]
+	if s.target.All {
+		return last.Position
+	}
+	return uint64(last.Revision)
+}
+
+// acked saves a position. It does so also while the subscription ends: the
+// work is done and must not be repeated without need.
+func (s *subscription) acked(position uint64) {
+	s.health.acked(position)
+	if s.config.Checkpoint == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.running), s.config.DrainTimeout)
+	defer cancel()
+	if err := s.config.Checkpoint(ctx, s.topic, position); err != nil {
+		s.log.Error("checkpoint not saved", slog.Uint64("position", position), slog.Any("error", err))
+	}
+}
+
+func (s *subscription) sleep(pause time.Duration) {
+	select {
+	case <-time.After(pause):
+	case <-s.running.Done():
+	}
+}
+
+func pauses(first, most time.Duration) *backoff.ExponentialBackOff {
+	b := &backoff.ExponentialBackOff{
+		InitialInterval: first, MaxInterval: most, RandomizationFactor: 0.5, Multiplier: 2,
+	}
+	b.Reset()
+	return b
+}

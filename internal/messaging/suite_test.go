@@ -1,0 +1,125 @@
+package messaging_test
+
+import (
+	"context"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/ThreeDotsLabs/watermill/pubsub/tests"
+
+	"daybook/internal/eventstore"
+	"daybook/internal/eventstore/node/nodetest"
+	"daybook/internal/messaging"
+)
+
+// long runs Watermill's suite with all its messages.
+func long() bool { return os.Getenv("DAYBOOK_TEST_LONG") != "" }
+
+func newClient(t *testing.T, config eventstore.Config) *eventstore.Client {
+	t.Helper()
+	if config.Socket == "" {
+		config.Socket = socket(nodetest.Start(t))
+	}
+	client, err := eventstore.NewClient(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	return client
+}
+
+func socket(n *nodetest.Running) string { return strings.TrimPrefix(n.Address(), "unix:") }
+
+func newSubscriber(t *testing.T, client *eventstore.Client, config messaging.SubscriberConfig) *messaging.Subscriber {
+	t.Helper()
+	config.NackBackoff, config.MaxNackBackoff = time.Millisecond, 20*time.Millisecond
+	config.RetryBackoff = time.Millisecond
+	if config.DrainTimeout == 0 {
+		config.DrainTimeout = 100 * time.Millisecond
+	}
+	s, err := messaging.NewSubscriber(client, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// TestSuiteWithoutCheckpoint: every instance reads everything from the start.
+func TestSuiteWithoutCheckpoint(t *testing.T) {
+	client := newClient(t, eventstore.Config{})
+	features := tests.Features{
+		GuaranteedOrder:                  true,
+		Persistent:                       true,
+		NewSubscriberReceivesOldMessages: true,
+		ForceShort:                       !long(),
+	}
+	tests.TestPubSub(t, features, func(t *testing.T) (message.Publisher, message.Subscriber) {
+		return messaging.NewPublisher(client, messaging.PublisherConfig{}),
+			newSubscriber(t, client, messaging.SubscriberConfig{})
+	}, nil)
+}
+
+// TestSuiteWithCheckpoint: instances of one group share a checkpoint, one is
+// active and the others stand by.
+func TestSuiteWithCheckpoint(t *testing.T) {
+	client := newClient(t, eventstore.Config{Namespace: "suite"})
+	features := tests.Features{
+		ConsumerGroups:  true,
+		GuaranteedOrder: true,
+		Persistent:      true,
+		ForceShort:      !long(),
+	}
+	checkpoints := &checkpoints{saved: map[string]uint64{}, leases: map[string]chan struct{}{}}
+	inGroup := func(t *testing.T, group string) (message.Publisher, message.Subscriber) {
+		return messaging.NewPublisher(client, messaging.PublisherConfig{}),
+			newSubscriber(t, client, checkpoints.of(group))
+	}
+	tests.TestPubSub(t, features, func(t *testing.T) (message.Publisher, message.Subscriber) {
+		return inGroup(t, t.Name())
+	}, inGroup)
+}
+
+// checkpoints keeps checkpoints in memory, with a lease for each.
+type checkpoints struct {
+	mu     sync.Mutex
+	saved  map[string]uint64
+	leases map[string]chan struct{}
+}
+
+func (c *checkpoints) of(group string) messaging.SubscriberConfig {
+	return messaging.SubscriberConfig{
+		Start: func(ctx context.Context, topic string) (uint64, bool, error) {
+			lease := c.lease(group + "/" + topic)
+			select {
+			case lease <- struct{}{}:
+				context.AfterFunc(ctx, func() { <-lease })
+			case <-ctx.Done():
+				return 0, false, ctx.Err()
+			}
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			position, found := c.saved[group+"/"+topic]
+			return position, found, nil
+		},
+		Checkpoint: func(_ context.Context, topic string, position uint64) error {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.saved[group+"/"+topic] = position
+			return nil
+		},
+	}
+}
+
+func (c *checkpoints) lease(name string) chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.leases[name] == nil {
+		c.leases[name] = make(chan struct{}, 1)
+	}
+	return c.leases[name]
+}

@@ -1,0 +1,77 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// Checkpoint is how far a consumer has come in the event store.
+type Checkpoint struct {
+	Name     string
+	Position uint64
+	// Epoch is the owner's; every taking over raises it.
+	Epoch int64
+}
+
+// ErrNoCheckpoint says that a consumer has no checkpoint. It is never guessed:
+// a reactor that began in the wrong place would mail a whole history.
+var ErrNoCheckpoint = errors.New("there is no checkpoint; run daybook migrate")
+
+// CreateCheckpoint makes a consumer's checkpoint, unless it has one.
+func CreateCheckpoint(ctx context.Context, pool *pgxpool.Pool, name string, store uuid.UUID, position uint64) error {
+	_, err := pool.Exec(ctx, `INSERT INTO app.checkpoints (name, store_id, position) VALUES ($1, $2, $3)
+		ON CONFLICT (name) DO NOTHING`, name, store, int64(position))
+	return err
+}
+
+// TakeCheckpoint makes the caller the owner: an older owner's writes fail from
+// now on.
+func TakeCheckpoint(ctx context.Context, pool *pgxpool.Pool, name string) (Checkpoint, error) {
+	taken := Checkpoint{Name: name}
+	var position int64
+	err := pool.QueryRow(ctx, `UPDATE app.checkpoints SET epoch = epoch + 1 WHERE name = $1
+		RETURNING position, epoch`, name).Scan(&position, &taken.Epoch)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Checkpoint{}, fmt.Errorf("%s: %w", name, ErrNoCheckpoint)
+	}
+	taken.Position = uint64(position)
+	return taken, err
+}
+
+// Advance queues the move of the checkpoint into the batch that does the work
+// up to it. After the batch is through, the caller keeps the returned one.
+func (c Checkpoint) Advance(batch *pgx.Batch, to uint64, events int) Checkpoint {
+	batch.Queue(`SELECT app.advance_checkpoint($1, $2, $3, $4, $5)`, c.Name, c.Epoch, int64(c.Position), int64(to), events)
+	c.Position = to
+	return c
+}
+
+// AdvanceIn moves the checkpoint within a transaction.
+func (c Checkpoint) AdvanceIn(ctx context.Context, tx pgx.Tx, to uint64, events int) (Checkpoint, error) {
+	_, err := tx.Exec(ctx, `SELECT app.advance_checkpoint($1, $2, $3, $4, $5)`, c.Name, c.Epoch, int64(c.Position), int64(to), events)
+	c.Position = to
+	return c, Explain(err)
+}
+
+// Lease holds a session lock, so that one process at a time works on what the
+// name stands for. It blocks until the lock is free, and run ends when run
+// returns or the connection is lost.
+func Lease(ctx context.Context, pool *pgxpool.Pool, name string, run func(ctx context.Context) error) error {
+	conn, err := pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	// The connection is not given back: closing it is what releases the lock
+	// even if unlocking fails.
+	raw := conn.Hijack()
+	defer func() { _ = raw.Close(context.WithoutCancel(ctx)) }()
+	if _, err := raw.Exec(ctx, `SELECT pg_advisory_lock(hashtextextended($1, 0))`, name); err != nil {
+		return fmt.Errorf("wait for the lease of %s: %w", name, err)
+	}
+	return run(ctx)
+}

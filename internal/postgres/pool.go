@@ -1,0 +1,99 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// MinVersion is the oldest server that is known to work.
+const MinVersion = 14
+
+// Config says which database to use.
+type Config struct {
+	// Setting names the variable that the URL came from, for error sentences.
+	Setting string
+	// URL is postgres://…
+	URL string
+	// MaxConns bounds the pool; defaults to 16.
+	MaxConns int32
+	// Tracer, when set, sees every statement.
+	Tracer pgx.QueryTracer
+}
+
+// Open connects, and checks that the server answers and is not too old. Its
+// errors are one sentence each, naming the setting, without the password.
+func Open(ctx context.Context, cfg Config) (*pgxpool.Pool, error) {
+	parsed, err := pgxpool.ParseConfig(cfg.URL)
+	if err != nil {
+		return nil, fmt.Errorf("%s is not a valid postgres:// URL", cfg.Setting)
+	}
+	parsed.MaxConns = max(cfg.MaxConns, 16)
+	parsed.ConnConfig.Tracer = cfg.Tracer
+	pool, err := pgxpool.NewWithConfig(ctx, parsed)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", cfg.Setting, err)
+	}
+	if err := checkVersion(ctx, pool); err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("%s: the database at %s cannot be used: %w", cfg.Setting, parsed.ConnConfig.Host, err)
+	}
+	return pool, nil
+}
+
+func checkVersion(ctx context.Context, pool *pgxpool.Pool) error {
+	var version int
+	if err := pool.QueryRow(ctx, `SELECT current_setting('server_version_num')::int`).Scan(&version); err != nil {
+		return err
+	}
+	if version/10000 < MinVersion {
+		return fmt.Errorf("it is PostgreSQL %d, at least %d is needed", version/10000, MinVersion)
+	}
+	return nil
+}
+
+// Codes of errors that our own SQL functions raise.
+const (
+	codeNotOwner = "DB001"
+	codeHole     = "DB002"
+)
+
+// ErrNotOwner says that another process owns the checkpoint now, or that it is
+// not where this one left it.
+var ErrNotOwner = errors.New("the checkpoint belongs to another owner")
+
+// ErrHole says that a view would have skipped an event. It is an alarm.
+var ErrHole = errors.New("events are missing before this one")
+
+// Explain turns errors of our own SQL functions into ErrNotOwner and ErrHole.
+func Explain(err error) error {
+	pgErr, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok {
+		return err
+	}
+	switch pgErr.Code {
+	case codeNotOwner:
+		return fmt.Errorf("%w: %s", ErrNotOwner, pgErr.Message)
+	case codeHole:
+		return fmt.Errorf("%w: %s", ErrHole, pgErr.Message)
+	}
+	return err
+}
+
+// Transient reports whether trying the same again later may help: the server is
+// away, restarting, or out of something.
+func Transient(err error) bool {
+	pgErr, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok {
+		return true // no answer from the server at all
+	}
+	switch pgErr.Code[:2] {
+	case "08", "40", "53", "55", "57":
+		return true
+	}
+	return false
+}

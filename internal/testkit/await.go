@@ -1,0 +1,24 @@
+package testkit
+
+import (
+	"testing"
+	"time"
+)
+
+// Await asks until the condition holds, and fails the test when it does not
+// within the time.
+func Await(tb testing.TB, within time.Duration, what string, condition func() bool) {
+	tb.Helper()
+	ticker := time.NewTicker(5 * time.Millisecond)
+	defer ticker.Stop()
+	deadline := time.After(within)
+	for !condition() {
+		select {
+		case <-ticker.C:
+		case <-deadline:
+			tb.Fatalf("not within %v: %s", within, what)
+		case <-tb.Context().Done():
+			tb.Fatalf("test ended while waiting: %s", what)
+		}
+	}
+}

@@ -1,0 +1,14 @@
+// Package vault keeps what an immutable log must not hold: the data keys that
+// seal personal fields, and password hashes.
+//
+// Each person has one random 256-bit data key, wrapped with AES-256-GCM by a
+// master key that is not in the database. A sealed box is bound to its place
+// (stream, event id, type, schema, subject, key version) as additional data, so
+// it cannot be moved. Opening a box ends in one of four ways: the value;
+// domain.ErrErased when the person's fence row exists; ErrKeyLost when there is
+// neither key nor fence; any other error when the vault is out of reach. An
+// outage is never taken for an erasure.
+//
+// Commits are synchronous. Keys are loaded once per batch and cached, bounded in
+// number and age.
+package vault

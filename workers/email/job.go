@@ -1,0 +1,99 @@
+package email
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
+)
+
+// Queue is the name of the job queue that holds mails to send.
+const Queue = "email"
+
+// kind says what a mail is about. The values are kept in jobs.
+type kind string
+
+const (
+	kindActivation        kind = "activation"
+	kindReset             kind = "reset"
+	kindPasswordChanged   kind = "password_changed"
+	kindAlreadyRegistered kind = "already_registered"
+)
+
+const (
+	// noticeAge is the greatest age of a mail without a link.
+	noticeAge = 24 * time.Hour
+	// noticeInterval is how often a person is told that the address is taken.
+	noticeInterval = time.Hour
+	// maxAttempts is out of reach: the age of a mail limits its tries.
+	maxAttempts = 1000
+)
+
+// eventJob asks for the mail of an event. It is in a table that operators read,
+// so it holds nothing personal and nothing secret.
+type eventJob struct {
+	EventID  uuid.UUID `json:"event_id" river:"unique"`
+	Account  uuid.UUID `json:"account"`
+	Revision int64     `json:"revision"` // of the event in the account's stream
+	Mail     kind      `json:"mail"`
+	// Request is the activation or reset that the link is for.
+	Request    uuid.UUID `json:"request"`
+	OccurredAt time.Time `json:"occurred_at"`
+	Until      time.Time `json:"until"` // the mail is untrue from then on
+}
+
+// Kind names the job type in the queue.
+func (eventJob) Kind() string { return "email" }
+
+// InsertOpts makes the event's job unique, whatever has become of it.
+func (eventJob) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{
+		Queue: Queue, MaxAttempts: maxAttempts,
+		UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: rivertype.JobStates()},
+	}
+}
+
+// registeredJob asks for the mail "you already have an account", of which there
+// is no event.
+type registeredJob struct {
+	Account uuid.UUID `json:"account" river:"unique"`
+}
+
+// Kind names the job type in the queue.
+func (registeredJob) Kind() string { return "email_already_registered" }
+
+// InsertOpts makes the job unique per account and hour.
+func (registeredJob) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{
+		Queue: Queue, MaxAttempts: maxAttempts,
+		UniqueOpts: river.UniqueOpts{ByArgs: true, ByPeriod: noticeInterval, ByState: rivertype.JobStates()},
+	}
+}
+
+// task is either job in one shape.
+type task struct {
+	id         uuid.UUID // stable over retries
+	account    uuid.UUID
+	revision   int64
+	mail       kind
+	request    uuid.UUID
+	occurredAt time.Time
+	until      time.Time
+	attempt    int
+}
+
+func eventTask(job *river.Job[eventJob]) task {
+	return task{
+		id: job.Args.EventID, account: job.Args.Account, revision: job.Args.Revision, mail: job.Args.Mail,
+		request: job.Args.Request, occurredAt: job.Args.OccurredAt, until: job.Args.Until, attempt: job.Attempt,
+	}
+}
+
+func registeredTask(job *river.Job[registeredJob]) task {
+	return task{
+		id:      uuid.NewSHA1(job.Args.Account, []byte(job.CreatedAt.UTC().Format(time.RFC3339Nano))),
+		account: job.Args.Account, mail: kindAlreadyRegistered,
+		occurredAt: job.CreatedAt, until: job.CreatedAt.Add(noticeAge), attempt: job.Attempt,
+	}
+}

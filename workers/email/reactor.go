@@ -1,0 +1,165 @@
+package email
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+
+	"daybook/domain"
+	"daybook/internal/messaging"
+	"daybook/internal/postgres"
+)
+
+// CheckpointName is under which the reactor's place is kept. It is never
+// created here: a reactor that guessed its place would mail a whole history.
+const CheckpointName = "reactor:email"
+
+// Reactor inserts a job for every event that asks for a mail. It is a Watermill
+// handler for messages of one event each, in commit order. Make it with
+// NewReactor.
+type Reactor struct {
+	pool  *pgxpool.Pool
+	queue *river.Client[pgx.Tx]
+
+	mu         sync.Mutex
+	checkpoint postgres.Checkpoint
+}
+
+// NewReactor returns a reactor over the database. It does no I/O.
+func NewReactor(pool *pgxpool.Pool, logger *slog.Logger) (*Reactor, error) {
+	queue, err := inserter(pool, logger)
+	if err != nil {
+		return nil, err
+	}
+	return &Reactor{pool: pool, queue: queue}, nil
+}
+
+// Start makes this reactor the owner of the checkpoint and returns the position
+// after which its events begin. An error is postgres.ErrNoCheckpoint when there
+// is none.
+func (r *Reactor) Start(ctx context.Context) (after uint64, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.checkpoint, err = postgres.TakeCheckpoint(ctx, r.pool, CheckpointName)
+	return r.checkpoint.Position, err
+}
+
+// Handle reacts to the event of the message.
+func (r *Reactor) Handle(msg *message.Message) error {
+	event, ok := messaging.EventFromContext(msg.Context())
+	if !ok {
+		return errors.New("react by mail: the message has no event")
+	}
+	return r.React(msg.Context(), event)
+}
+
+// React inserts the event's job and moves the checkpoint, both or neither.
+// Events from before the checkpoint change nothing. The error is
+// postgres.ErrNotOwner when another reactor has started.
+func (r *Reactor) React(ctx context.Context, event domain.Stored) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	err := r.react(ctx, event)
+	if errors.Is(err, postgres.ErrNotOwner) && r.resume(ctx) {
+		err = r.react(ctx, event)
+	}
+	if err != nil {
+		return fmt.Errorf("react by mail to %s@%d: %w", event.Stream, event.Revision, err)
+	}
+	return nil
+}
+
+func (r *Reactor) react(ctx context.Context, event domain.Stored) error {
+	if event.Position < r.checkpoint.Position {
+		return nil
+	}
+	job, wanted, err := jobOf(event)
+	if err != nil {
+		return err
+	}
+	if !wanted {
+		return r.skip(ctx, event)
+	}
+	var moved postgres.Checkpoint
+	err = pgx.BeginFunc(ctx, r.pool, func(tx pgx.Tx) (err error) {
+		if moved, err = r.checkpoint.AdvanceIn(ctx, tx, event.Position, 1); err != nil {
+			return err
+		}
+		_, err = r.queue.InsertTx(ctx, tx, job, nil)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	r.checkpoint = moved
+	return nil
+}
+
+// skip moves the checkpoint without waiting for the disk: if a crash loses the
+// move, the event is skipped once more.
+func (r *Reactor) skip(ctx context.Context, event domain.Stored) error {
+	batch := &pgx.Batch{}
+	batch.Queue(`SELECT set_config('synchronous_commit', 'off', true)`)
+	moved := r.checkpoint.Advance(batch, event.Position, 1)
+	// A batch outside of a transaction is one implicit transaction.
+	if err := r.pool.SendBatch(ctx, batch).Close(); err != nil {
+		return postgres.Explain(err)
+	}
+	r.checkpoint = moved
+	return nil
+}
+
+// resume finds the checkpoint where a commit left it whose answer was lost, and
+// reports whether it is still this reactor's.
+func (r *Reactor) resume(ctx context.Context) bool {
+	var position int64
+	err := r.pool.QueryRow(ctx, `SELECT position FROM app.checkpoints WHERE name = $1 AND epoch = $2`,
+		r.checkpoint.Name, r.checkpoint.Epoch).Scan(&position)
+	if err != nil || uint64(position) == r.checkpoint.Position {
+		return false
+	}
+	r.checkpoint.Position = uint64(position)
+	return true
+}
+
+// jobOf returns the job that the event asks for, if it asks for one. Names are
+// not needed: every sealed box is left shut.
+func jobOf(event domain.Stored) (job eventJob, wanted bool, err error) {
+	if !domain.IsAccountStream(event.Stream) || !asksForMail(event.Type) {
+		return eventJob{}, false, nil
+	}
+	account, ok := domain.StreamSubject(event.Stream)
+	if !ok {
+		return eventJob{}, false, fmt.Errorf("%q is not the stream of an account", event.Stream)
+	}
+	recorded, err := domain.Decode(event, func([]byte) ([]byte, error) { return nil, domain.ErrErased })
+	if err != nil {
+		return eventJob{}, false, err
+	}
+	at := recorded.Metadata.OccurredAt
+	job = eventJob{EventID: event.ID, Account: account, Revision: event.Revision, OccurredAt: at}
+	switch e := recorded.Event.(type) {
+	case domain.ActivationRequested:
+		job.Mail, job.Request, job.Until = kindActivation, e.ActivationID, e.ExpiresAt
+	case domain.ResetRequested:
+		job.Mail, job.Request, job.Until = kindReset, e.ResetID, e.ExpiresAt
+	case domain.PasswordChanged:
+		job.Mail, job.Until = kindPasswordChanged, at.Add(noticeAge)
+	}
+	return job, true, nil
+}
+
+func asksForMail(eventType string) bool {
+	switch eventType {
+	case domain.NameOf(domain.ActivationRequested{}), domain.NameOf(domain.ResetRequested{}), domain.NameOf(domain.PasswordChanged{}):
+		return true
+	}
+	return false
+}

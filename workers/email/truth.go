@@ -1,0 +1,78 @@
+package email
+
+import (
+	"time"
+
+	"daybook/domain"
+)
+
+// Reasons not to send a mail. They are kept in jobs.
+const (
+	expired        = "expired"
+	erased         = "erased"
+	used           = "used"
+	superseded     = "superseded"
+	notPending     = "not pending"
+	notActive      = "not active"
+	unknownRequest = "unknown request"
+	askedAgain     = "asked again"
+)
+
+// untrue returns why the mail should not be sent any more, or nothing. The
+// account is folded at least as far as the task's revision.
+func untrue(t task, a domain.Account, now time.Time) string {
+	switch {
+	case !now.Before(t.until):
+		return expired
+	case a.Erased || a.Email == "":
+		return erased
+	}
+	switch t.mail {
+	case kindActivation:
+		return untrueActivation(t, a, now)
+	case kindReset:
+		return untrueReset(t, a, now)
+	case kindAlreadyRegistered:
+		if !a.Active() {
+			return notActive
+		}
+	}
+	return ""
+}
+
+func untrueActivation(t task, a domain.Account, now time.Time) string {
+	activation, ok := a.Activation(t.request)
+	switch {
+	case a.Status != domain.StatusPending:
+		return notPending
+	case !ok:
+		return unknownRequest
+	case !activation.Open(now):
+		return expired
+	}
+	return overtaken(t, activation.MailedAt)
+}
+
+func untrueReset(t task, a domain.Account, now time.Time) string {
+	switch {
+	case !a.Active():
+		return notActive
+	case a.Reset.ID != t.request:
+		return superseded
+	case a.Reset.Closed:
+		return used
+	case !a.Reset.Open(now):
+		return expired
+	}
+	// An active account is mailed no other links than those of resets.
+	return overtaken(t, a.MailedAt[len(a.MailedAt)-1])
+}
+
+// overtaken spares people the same link several times after an outage: a mail
+// that is late already leaves it to that of a later request.
+func overtaken(t task, mailedAt time.Time) string {
+	if t.attempt > 1 && t.occurredAt.Before(mailedAt) {
+		return askedAgain
+	}
+	return ""
+}
