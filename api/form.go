@@ -35,7 +35,7 @@ func readForm(w http.ResponseWriter, r *http.Request) (profileForm, error) {
 	if err != nil {
 		return profileForm{}, err
 	}
-	reader := multipart.NewReader(http.MaxBytesReader(w, r.Body, maxForm), boundary)
+	reader := multipart.NewReader(unmistakable(http.MaxBytesReader(w, r.Body, maxForm)), boundary)
 	form := profileForm{text: object{}}
 	seen := map[string]bool{}
 	for range maxFormParts {
@@ -53,6 +53,17 @@ func readForm(w http.ResponseWriter, r *http.Request) (profileForm, error) {
 	}
 	return profileForm{}, errForm
 }
+
+// unmistakable makes an end of the body that comes too soon an error of its own.
+// The multipart reader reports both a closed form and a body broken off in a
+// part's header as io.EOF. The line break is for closing boundaries without one.
+func unmistakable(body io.Reader) io.Reader {
+	return io.MultiReader(body, strings.NewReader("\r\n"), brokenOff{})
+}
+
+type brokenOff struct{}
+
+func (brokenOff) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
 func formBoundary(r *http.Request) (string, error) {
 	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {

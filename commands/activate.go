@@ -20,7 +20,7 @@ func (h *Handler) RequestActivation(ctx context.Context, c Caller, address strin
 		name: "RequestActivation",
 		command: domain.RequestActivation{
 			ActivationID: h.derive(c, "activation", 0),
-			ExpiresAt:    domain.Micro(h.Now().Add(h.Config.ActivationLifetime)),
+			ExpiresAt:    h.activationEnds(),
 		},
 	})
 	return err
@@ -29,8 +29,14 @@ func (h *Handler) RequestActivation(ctx context.Context, c Caller, address strin
 // Activation returns the attempt that the link stands for, so that its page can
 // show whose it is. It changes nothing.
 func (h *Handler) Activation(ctx context.Context, account uuid.UUID, token string) (domain.Activation, error) {
-	_, activation, err := h.findActivation(ctx, account, token)
-	return activation, err
+	folded, activation, err := h.findActivation(ctx, account, token)
+	if err != nil {
+		return domain.Activation{}, err
+	}
+	if folded.Status != domain.StatusPending || !activation.Open(h.Now()) {
+		return domain.Activation{}, domain.ErrActivationInvalid
+	}
+	return activation, nil
 }
 
 // Activate uses the link of one attempt.
@@ -46,7 +52,8 @@ func (h *Handler) Activate(ctx context.Context, c Caller, id uuid.UUID, token st
 }
 
 // findActivation finds the attempt by its token, which does not name it: every
-// attempt's token is compared, whether or not one before it matched.
+// attempt's token is compared, whether or not one before it matched. Whether the
+// attempt still counts is decided later: a repeated command finds its own.
 func (h *Handler) findActivation(ctx context.Context, id uuid.UUID, token string) (domain.Account, domain.Activation, error) {
 	account, err := h.Store.Account(ctx, id)
 	if err != nil {
@@ -62,7 +69,7 @@ func (h *Handler) findActivation(ctx context.Context, id uuid.UUID, token string
 			found = activation
 		}
 	}
-	if account.Status != domain.StatusPending || !found.Open(h.Now()) {
+	if found.ID == uuid.Nil {
 		return domain.Account{}, domain.Activation{}, domain.ErrActivationInvalid
 	}
 	return account, found, nil

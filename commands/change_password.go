@@ -18,8 +18,9 @@ func (h *Handler) ChangePassword(ctx context.Context, c Caller, id, session uuid
 	if err != nil {
 		return Result{}, err
 	}
+	credential := h.derive(c, "credential", 0)
 	if account.Applied(c.CommandID) {
-		return Result{account}, h.keepSession(ctx, account, session)
+		return Result{account}, h.keepSession(ctx, account, credential, session)
 	}
 	if err := h.proveCurrent(ctx, account, current); err != nil {
 		return Result{}, err
@@ -28,7 +29,6 @@ func (h *Handler) ChangePassword(ctx context.Context, c Caller, id, session uuid
 	if err != nil {
 		return Result{}, err
 	}
-	credential := h.derive(c, "credential", 0)
 	account, err = h.executeFrom(ctx, c, account, step{
 		name:    "ChangePassword",
 		command: domain.ChangePassword{CurrentCredential: account.Credential, CredentialID: credential},
@@ -37,7 +37,7 @@ func (h *Handler) ChangePassword(ctx context.Context, c Caller, id, session uuid
 	if err != nil {
 		return Result{}, err
 	}
-	return Result{account}, h.keepSession(ctx, account, session)
+	return Result{account}, h.keepSession(ctx, account, credential, session)
 }
 
 func (h *Handler) proveCurrent(ctx context.Context, account domain.Account, current string) error {
@@ -58,9 +58,13 @@ func (h *Handler) proveCurrent(ctx context.Context, account domain.Account, curr
 	return h.Credentials.SignInSucceeded(ctx, account.AddressClaim)
 }
 
-func (h *Handler) keepSession(ctx context.Context, account domain.Account, session uuid.UUID) error {
-	if _, err := h.Sessions.EndOthers(ctx, account, session); err != nil {
-		return err
+// keepSession carries the session over to the command's credential. A fold that
+// names a later one is left alone: that change has ended this session too.
+func (h *Handler) keepSession(ctx context.Context, account domain.Account, credential, session uuid.UUID) error {
+	if account.Credential == credential {
+		if _, err := h.Sessions.EndOthers(ctx, account, session); err != nil {
+			return err
+		}
 	}
 	return h.Sessions.Settle(ctx, account)
 }

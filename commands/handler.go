@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
@@ -23,6 +24,21 @@ type Config struct {
 	IDKey []byte
 	// Producer names this build in every event.
 	Producer string
+}
+
+const (
+	defaultResetLifetime      = 10 * time.Minute
+	defaultActivationLifetime = 24 * time.Hour
+)
+
+// resetEnds is when the link of a reset that is asked for now ends.
+func (h *Handler) resetEnds() time.Time {
+	return domain.Micro(h.Now().Add(cmp.Or(h.Config.ResetLifetime, defaultResetLifetime)))
+}
+
+// activationEnds is when the link of an activation that is asked for now ends.
+func (h *Handler) activationEnds() time.Time {
+	return domain.Micro(h.Now().Add(cmp.Or(h.Config.ActivationLifetime, defaultActivationLifetime)))
 }
 
 // Handler runs the commands. Its fields are set once, before the first command.

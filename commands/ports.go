@@ -65,10 +65,13 @@ type Sessions interface {
 	// End ends the session of the token, if there is one.
 	End(ctx context.Context, token string) (ended domain.EndedSession, found bool, err error)
 	// Settle moves the guard to what the folded account says and clears the
-	// pending mark that the fold has reached.
+	// pending mark that the fold has reached. A new credential forgets the
+	// address's failed tries, which were tries of another.
 	Settle(ctx context.Context, a domain.Account) error
-	// EndOthers ends the account's sessions but the one to keep, which gets the
-	// credential revision of the account. It returns the ended ones.
+	// EndOthers ends the sessions opened with a credential older than the
+	// account's, but the one to keep, which gets the account's credential
+	// revision. An account that was not folded ends all others. It returns the
+	// ended ones.
 	EndOthers(ctx context.Context, a domain.Account, keep uuid.UUID) ([]domain.EndedSession, error)
 }
 

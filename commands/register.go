@@ -18,7 +18,8 @@ type Register struct {
 }
 
 // fenceAfter is how old a claim without an account must be before somebody else
-// may fence it. It is politeness; safety needs no clock.
+// may fence it. It is politeness; safety needs no clock. A claim that lies as far
+// in the future comes from a host whose clock is wrong, and is not waited for.
 const fenceAfter = 3 * time.Second
 
 // registration is a Register whose input was checked.
@@ -91,7 +92,7 @@ func (h *Handler) openAccount(ctx context.Context, c Caller, r registration, cla
 		command: domain.Register{
 			AddressClaim: claim.Stream, Email: r.email.Spelling, Names: r.names,
 			ActivationID: h.derive(c, "activation", 0), CredentialID: h.derive(c, "credential", 0),
-			ExpiresAt: domain.Micro(h.Now().Add(h.Config.ActivationLifetime)),
+			ExpiresAt: h.activationEnds(),
 		},
 		stage: h.stage(c, r.phc),
 	})
@@ -127,15 +128,16 @@ func (h *Handler) obtainClaim(ctx context.Context, c Caller, r registration, cla
 // freeClaim reports whether the holder's claim may be taken over. A holder that
 // owns the address gets this attempt instead; one that never arrived is fenced.
 func (h *Handler) freeClaim(ctx context.Context, c Caller, r registration, claim domain.Claim, holder domain.Account) (free, done bool, err error) {
+	owns := holder.OwnsAddress() && holder.AddressClaim == claim.Stream
 	switch {
-	case holder.Status == domain.StatusPending:
+	case owns && (holder.Status == domain.StatusPending || holder.Applied(c.CommandID)):
 		err := h.registerAgain(ctx, c, r, holder)
 		return false, err == nil, err
-	case holder.OwnsAddress():
+	case owns:
 		return false, false, h.refuseTaken(ctx, holder)
 	case holder.Status != domain.StatusNone:
 		return true, false, nil
-	case h.Now().Sub(claim.ClaimedAt) < fenceAfter:
+	case h.Now().Sub(claim.ClaimedAt).Abs() < fenceAfter:
 		return false, false, pause(ctx, 6)
 	}
 	fenced, err := h.fence(ctx, c, holder)
@@ -166,7 +168,7 @@ func (h *Handler) registerAgain(ctx context.Context, c Caller, r registration, h
 		command: domain.RegisterAgain{
 			Names:        r.names,
 			ActivationID: h.derive(c, "activation", 0), CredentialID: h.derive(c, "credential", 0),
-			ExpiresAt: domain.Micro(h.Now().Add(h.Config.ActivationLifetime)),
+			ExpiresAt: h.activationEnds(),
 		},
 		stage: h.stage(c, r.phc),
 	})

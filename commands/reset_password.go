@@ -21,7 +21,7 @@ func (h *Handler) RequestReset(ctx context.Context, c Caller, address string) er
 		name: "RequestReset",
 		command: domain.RequestReset{
 			ResetID:   h.derive(c, "reset", 0),
-			ExpiresAt: domain.Micro(h.Now().Add(h.Config.ResetLifetime)),
+			ExpiresAt: h.resetEnds(),
 		},
 	})
 	return err
@@ -32,8 +32,11 @@ func (h *Handler) RequestReset(ctx context.Context, c Caller, address string) er
 // does not break the person's own. The note that the link was opened is best
 // effort: its failure fails nothing.
 func (h *Handler) OpenResetLink(ctx context.Context, c Caller, id uuid.UUID, token string) (second string, err error) {
-	account, err := h.findReset(ctx, domain.PurposeReset, id, token)
+	account, err := h.Store.Account(ctx, id)
 	if err != nil {
+		return "", err
+	}
+	if err := h.checkReset(ctx, account, domain.PurposeReset, token); err != nil {
 		return "", err
 	}
 	second, err = h.Tokens.Token(ctx, domain.PurposeNewPassword, id, account.Reset.ID, account.Reset.ExpiresAt)
@@ -53,8 +56,14 @@ func (h *Handler) OpenResetLink(ctx context.Context, c Caller, id uuid.UUID, tok
 // any node, whatever the projectors do. A refused password leaves the token
 // usable.
 func (h *Handler) ResetPassword(ctx context.Context, c Caller, id uuid.UUID, token, password string) error {
-	account, err := h.findReset(ctx, domain.PurposeNewPassword, id, token)
+	account, err := h.Store.Account(ctx, id)
 	if err != nil {
+		return err
+	}
+	if account.Applied(c.CommandID) {
+		return h.Sessions.Settle(ctx, account)
+	}
+	if err := h.checkReset(ctx, account, domain.PurposeNewPassword, token); err != nil {
 		return err
 	}
 	phc, err := h.hashNew(ctx, account, password)
@@ -70,29 +79,22 @@ func (h *Handler) ResetPassword(ctx context.Context, c Caller, id uuid.UUID, tok
 	if err != nil {
 		return err
 	}
-	if err := h.Sessions.Settle(ctx, account); err != nil {
-		return err
-	}
-	return h.Credentials.SignInSucceeded(ctx, account.AddressClaim)
+	return h.Sessions.Settle(ctx, account)
 }
 
-// findReset folds the account and compares the token with the newest reset's.
-func (h *Handler) findReset(ctx context.Context, purpose domain.Purpose, id uuid.UUID, token string) (domain.Account, error) {
-	account, err := h.Store.Account(ctx, id)
-	if err != nil {
-		return domain.Account{}, err
-	}
+// checkReset compares the token with the newest reset's.
+func (h *Handler) checkReset(ctx context.Context, account domain.Account, purpose domain.Purpose, token string) error {
 	if account.Reset.ID == uuid.Nil {
-		return domain.Account{}, domain.ErrResetInvalid
+		return domain.ErrResetInvalid
 	}
-	ok, err := h.Tokens.Matches(ctx, token, purpose, id, account.Reset.ID, account.Reset.ExpiresAt)
+	ok, err := h.Tokens.Matches(ctx, token, purpose, account.ID, account.Reset.ID, account.Reset.ExpiresAt)
 	if err != nil {
-		return domain.Account{}, err
+		return err
 	}
 	if !ok || !account.Active() || !account.Reset.Open(h.Now()) {
-		return domain.Account{}, domain.ErrResetInvalid
+		return domain.ErrResetInvalid
 	}
-	return account, nil
+	return nil
 }
 
 func (h *Handler) hashNew(ctx context.Context, account domain.Account, password string) (string, error) {

@@ -39,7 +39,7 @@ func (h *Handler) SignIn(ctx context.Context, c Caller, address, password string
 	if err := h.prove(ctx, claim, account, password); err != nil {
 		return SignedIn{}, err
 	}
-	return h.openSession(ctx, c, account)
+	return h.openSession(ctx, c, claim, account)
 }
 
 func (h *Handler) prove(ctx context.Context, claim domain.Claim, account domain.Account, password string) error {
@@ -63,7 +63,7 @@ func (h *Handler) prove(ctx context.Context, claim domain.Claim, account domain.
 	if stale {
 		h.rehash(ctx, account, password)
 	}
-	return h.Credentials.SignInSucceeded(ctx, claim.Stream)
+	return nil
 }
 
 // rehash strengthens the stored hash; failing to is no reason to refuse.
@@ -77,9 +77,9 @@ func (h *Handler) rehash(ctx context.Context, account domain.Account, password s
 	}
 }
 
-// openSession stores the session beside the access event: the event decides
-// nothing.
-func (h *Handler) openSession(ctx context.Context, c Caller, account domain.Account) (SignedIn, error) {
+// openSession stores the session beside the access event and the end of the
+// failed tries: neither decides anything.
+func (h *Handler) openSession(ctx context.Context, c Caller, claim domain.Claim, account domain.Account) (SignedIn, error) {
 	in := SignedIn{Session: uuid.New(), Account: account}
 	var opened bool
 	group, groupCtx := errgroup.WithContext(ctx)
@@ -90,6 +90,7 @@ func (h *Handler) openSession(ctx context.Context, c Caller, account domain.Acco
 		})
 		return err
 	})
+	group.Go(func() error { return h.Credentials.SignInSucceeded(groupCtx, claim.Stream) })
 	group.Go(func() error {
 		c.Actor, c.Session = domain.AccountActor(account.ID), in.Session.String()
 		return h.access(groupCtx, c, "SignIn", account.ID, domain.SignedIn{

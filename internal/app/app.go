@@ -34,6 +34,7 @@ type App struct {
 	backends *backends
 	parts    *parts
 	changes  *projections.Changes
+	work     []func(context.Context) error
 }
 
 // Open brings up everything that the roles need, or ends with one sentence and
@@ -65,6 +66,9 @@ func Open(ctx context.Context, s Settings, roles Roles, logger *slog.Logger) (_ 
 		}
 	}
 	a.changes = &projections.Changes{Pool: a.parts.pool, Logger: logger}
+	if a.work, err = a.parcel(); err != nil {
+		return nil, err
+	}
 	return a, a.announce()
 }
 
@@ -126,11 +130,7 @@ func (a *App) Describe(out io.Writer) {
 // Run works until the context ends or a part fails, then ends all parts and
 // gives everything back. It returns nil after the context's end.
 func (a *App) Run(ctx context.Context) error {
-	work, err := a.work()
-	if err != nil {
-		return errors.Join(err, a.close(context.WithoutCancel(ctx)))
-	}
-	err = group(ctx, append(work, a.watchBackends)...)
+	err := group(ctx, append(a.work, a.watchBackends)...)
 	return errors.Join(err, a.close(context.WithoutCancel(ctx)))
 }
 

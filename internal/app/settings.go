@@ -36,7 +36,7 @@ type Settings struct {
 	VaultURL      string `env:"DAYBOOK_VAULT_URL" help:"postgres://… of a database of its own for keys and credentials. Empty: the database."`
 	S3URL         string `env:"DAYBOOK_S3_URL" help:"https://KEY:SECRET@host/bucket?region=… Empty: embedded S3 on disk."`
 	SMTPURL       string `env:"DAYBOOK_SMTP_URL" help:"smtp://user:pass@host:587?tls=starttls. Empty: a catcher, shown at /dev/mailbox/."`
-	MailFrom      string `env:"DAYBOOK_MAIL_FROM" default:"Daybook <daybook@localhost.localdomain>" help:"Sender of all mail."`
+	MailFrom      string `env:"DAYBOOK_MAIL_FROM" help:"Sender of all mail. Empty: no-reply at the host of the public URL."`
 	KafkaURL      string `env:"DAYBOOK_KAFKA_URL" help:"kafka://h1:9092,h2:9092?tls=…&sasl=…; embedded; empty: no relay."`
 
 	MasterKeys  string `env:"DAYBOOK_MASTER_KEYS" help:"id:base64,… that wrap the data keys; the first is current. Also as DAYBOOK_MASTER_KEYS_FILE. Empty: made once, kept in the data dir."`

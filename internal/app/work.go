@@ -16,8 +16,8 @@ import (
 	"daybook/workers/email"
 )
 
-// work lists what the roles run.
-func (a *App) work() ([]func(context.Context) error, error) {
+// parcel lists what the roles run.
+func (a *App) parcel() ([]func(context.Context) error, error) {
 	var work []func(context.Context) error
 	if a.roles.Projector {
 		for _, view := range views() {
@@ -58,8 +58,14 @@ func (a *App) mail() ([]func(context.Context) error, error) {
 	if err != nil {
 		return nil, err
 	}
+	mailer, err := email.New(email.Config{
+		PublicURL: a.settings.PublicURL, MailFrom: a.settings.MailFrom, SMTPURL: a.parts.smtpURL, Logger: a.logger,
+	}, a.parts.pool, a.parts.repository.Account, a.parts.tokens)
+	if err != nil {
+		return nil, err
+	}
 	react := a.consume(consumer{name: email.CheckpointName, start: reactor.Start, handle: reactor.Handle})
-	return []func(context.Context) error{react}, nil
+	return []func(context.Context) error{react, mailer.Run}, nil
 }
 
 // consumer is a Watermill handler of the events of all own streams, with a

@@ -77,7 +77,14 @@ func (h *Hasher) Verify(ctx context.Context, stored, password string) (ok, stale
 		return false, false, err
 	}
 	same := subtle.ConstantTimeCompare(p.parameters.derive(password, p.salt, uint32(len(p.key))), p.key) == 1
-	return same, p.parameters != h.parameters, nil
+	return same, p.parameters.weakerThan(h.parameters), nil
+}
+
+// weakerThan reports whether a parameter that makes guessing dear has risen.
+// Hashes are never made anew with less: the setting may have been lowered on one
+// node only.
+func (p Parameters) weakerThan(wanted Parameters) bool {
+	return p.MemoryKiB < wanted.MemoryKiB || p.Passes < wanted.Passes
 }
 
 func (p Parameters) derive(password string, salt []byte, length uint32) []byte {

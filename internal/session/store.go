@@ -138,16 +138,21 @@ func (s *Store) checkPending(ctx context.Context, f found) error {
 }
 
 // Settle moves the guard to what the folded account says, never backwards, and
-// clears the pending mark that the fold has reached.
+// clears the pending mark that the fold has reached. When the guard moves to a
+// new credential the address's failed tries are forgotten in the same statement
+// (vault.Credentials counts them): they were tries of the old one.
 func (s *Store) Settle(ctx context.Context, a domain.Account) error {
 	_, err := s.Pool.Exec(ctx, `
+		WITH forgotten AS (
+			DELETE FROM app.throttles WHERE key = 'sign-in:' || $5
+				AND EXISTS (SELECT FROM app.account_guards WHERE account_id = $1 AND credential_revision < $2))
 		INSERT INTO app.account_guards AS g (account_id, credential_revision, status, revision) VALUES ($1, $2, $3, $4)
 		ON CONFLICT (account_id) DO UPDATE SET
 			credential_revision = greatest(g.credential_revision, $2),
 			status = CASE WHEN g.revision <= $4 THEN $3 ELSE g.status END,
 			revision = greatest(g.revision, $4),
 			pending_revision = CASE WHEN g.pending_revision > $4 THEN g.pending_revision END`,
-		a.ID, a.CredentialRevision, a.Status, a.Revision)
+		a.ID, a.CredentialRevision, a.Status, a.Revision, a.AddressClaim)
 	return err
 }
 

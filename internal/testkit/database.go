@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -44,6 +45,28 @@ func DatabaseURL(tb testing.TB) string {
 	return server.url(name)
 }
 
+// Main runs the tests of a package and then stops the private cluster, if one was
+// started, and removes its files:
+//
+//	func TestMain(m *testing.M) { os.Exit(testkit.Main(m)) }
+//
+// Without it the cluster ends with the process, but its files stay.
+func Main(m *testing.M) int {
+	code := m.Run()
+	if cluster := started.Load(); cluster != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := cluster.Stop(ctx); err != nil {
+			fmt.Fprintln(os.Stderr, "stop Postgres after the tests:", err)
+			return max(code, 1)
+		}
+	}
+	return code
+}
+
+// started is the private cluster of this process.
+var started atomic.Pointer[embedded.Cluster]
+
 type server struct {
 	url      func(database string) string
 	template string
@@ -63,6 +86,7 @@ var startServer = sync.OnceValues(func() (server, error) {
 		if err != nil {
 			return server{}, err
 		}
+		started.Store(cluster)
 		s.url = cluster.DSN
 	}
 	return s, s.createTemplate(ctx)

@@ -82,9 +82,12 @@ func link(publicURL string, mail kind, account uuid.UUID, token string) string {
 	return publicURL + wordings[mail].path + "/" + uid + "/" + token + "/"
 }
 
-// minutes puts a life in words, never longer than it is.
+// tolerance is for the moments between the end's calculation and the append.
+const tolerance = 10 * time.Second
+
+// minutes puts a life in words; the exact end stands beside it.
 func minutes(life time.Duration) string {
-	switch n := int(life / time.Minute); n {
+	switch n := int((life + tolerance) / time.Minute); n {
 	case 0:
 		return "less than a minute"
 	case 1:

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/gossip"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/persistent"
 	features "github.com/EventStore/EventStore-Client-Go/v4/protos/serverfeatures"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"github.com/google/uuid"
@@ -36,6 +37,7 @@ type Node struct {
 	storage storage
 	writer  *writer
 	server  *grpc.Server
+	groups  *groups
 	// closing is closed when Close begins; subscriptions end by it.
 	closing chan struct{}
 	close   func() error
@@ -79,7 +81,12 @@ func newNode(config Config, s storage) (*Node, error) {
 		server: newServer(config), closing: make(chan struct{}), address: config.AdvertisedAddress,
 	}
 	n.close = sync.OnceValue(n.shutDown)
+	n.groups = &groups{node: n, all: map[groupKey]*group{}}
+	if err := n.groups.load(); err != nil {
+		return nil, err
+	}
 	streams.RegisterStreamsServer(n.server, streamsServer{node: n})
+	persistent.RegisterPersistentSubscriptionsServer(n.server, persistentServer{node: n})
 	features.RegisterServerFeaturesServer(n.server, featuresServer{})
 	gossip.RegisterGossipServer(n.server, gossipServer{node: n})
 	go w.run()
@@ -165,6 +172,7 @@ func (n *Node) shutDown() error {
 	cut := time.AfterFunc(drainTimeout, n.server.Stop)
 	n.server.GracefulStop()
 	cut.Stop()
+	n.groups.close()
 	n.writer.close()
 	if err := n.storage.close(); err != nil {
 		return fmt.Errorf("close event store: %w", err)

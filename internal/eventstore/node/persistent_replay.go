@@ -1,0 +1,65 @@
+package node
+
+import (
+	"context"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/persistent"
+)
+
+// ReplayParked implements persistent.PersistentSubscriptionsServer: parked events are
+// sent again, before new ones, and are parked no more. stop_at is the revision in the
+// parked stream to stop before.
+func (s persistentServer) ReplayParked(ctx context.Context, request *persistent.ReplayParkedReq) (*persistent.ReplayParkedResp, error) {
+	options := request.GetOptions()
+	g, err := s.node.groups.find(keyOf(options, options.GetAll() != nil))
+	if err != nil {
+		return nil, err
+	}
+	stop := int64(lastRevision)
+	if limited, ok := options.GetStopAtOption().(*persistent.ReplayParkedReq_Options_StopAt); ok {
+		if stop = limited.StopAt; stop < 0 {
+			return nil, subscriptionFailed(g.config.groupKey, "stop must not be negative")
+		}
+	}
+	return &persistent.ReplayParkedResp{}, g.replay(ctx, stop)
+}
+
+// replay queues the parked events and then truncates their stream. An event that is
+// parked meanwhile stays parked.
+func (g *group) replay(ctx context.Context, stop int64) error {
+	g.replaying.Lock()
+	defer g.replaying.Unlock()
+	source := &streamPager{
+		presentation: presentation{follow: true, now: g.node.config.Now},
+		stream:       g.config.parkedStream(),
+	}
+	var found []*delivery
+	limit, _ := g.node.writer.tail()
+	for end := false; !end; {
+		var read page
+		var err error
+		if read, end, err = g.node.nextPage(source, unlimited, limit); err != nil {
+			return err
+		}
+		for _, s := range read.steps {
+			if s.event.original().revision >= stop {
+				end = true
+				break
+			}
+			found = append(found, &delivery{event: s.event, replayed: true})
+		}
+	}
+	if len(found) == 0 {
+		return nil
+	}
+	return g.unpark(ctx, found)
+}
+
+func (g *group) unpark(ctx context.Context, found []*delivery) error {
+	next := found[len(found)-1].event.original().revision + 1
+	g.mu.Lock()
+	g.retries = append(g.retries, found...)
+	g.mu.Unlock()
+	g.signal()
+	return g.node.writer.submit(ctx, func(d *draft) error { return undelete(d, g.config.parkedStream(), next) })
+}
