@@ -135,18 +135,24 @@ func TestMergePatch(t *testing.T) {
 	}
 }
 
-func TestThumbnail(t *testing.T) {
-	t.Parallel()
-	p := signedIn(t)
+func somePNG(t *testing.T) []byte {
+	t.Helper()
 	var picture bytes.Buffer
 	if err := png.Encode(&picture, image.NewRGBA(image.Rect(0, 0, 30, 20))); err != nil {
 		t.Fatal(err)
 	}
-	with := p.user(p.update(file("thumbnail", "../../x.html", picture.String())))
+	return picture.Bytes()
+}
+
+func TestThumbnail(t *testing.T) {
+	t.Parallel()
+	p := signedIn(t)
+	picture := string(somePNG(t))
+	with := p.user(p.update(file("thumbnail", "../../x.html", picture)))
 	if with.Thumbnail == nil || !strings.HasPrefix(*with.Thumbnail, public+"/media/thumbnails/") || strings.Contains(*with.Thumbnail, "html") {
 		t.Fatalf("%+v", with)
 	}
-	for _, upload := range []string{"<svg xmlns='http://www.w3.org/2000/svg'/>", "<html>", "%PDF-1.4", "PK\x03\x04", picture.String()[:40]} {
+	for _, upload := range []string{"<svg xmlns='http://www.w3.org/2000/svg'/>", "<html>", "%PDF-1.4", "PK\x03\x04", picture[:40]} {
 		if got := wantProblem(t, p.update(file("thumbnail", "a.png", upload), text("first_name", "Never")), http.StatusBadRequest); got.Fields["thumbnail"] == "" {
 			t.Errorf("%q: %+v", upload, got)
 		}

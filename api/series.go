@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strings"
 )
 
 // Series is an item of the frontend's first page, which fails without one.
@@ -101,7 +102,7 @@ func (s *Server) series(w http.ResponseWriter, _ *http.Request) error {
 }
 
 func (s *Server) absolute(address string) string {
-	if address[0] == '/' {
+	if strings.HasPrefix(address, "/") {
 		return s.Config.PublicURL + address
 	}
 	return address

@@ -63,6 +63,9 @@ var eventTypes = []eventType{
 	plain[SignInRefused]("SignInRefused", 1),
 	plain[StoreOpened]("StoreOpened", 1),
 	plain[KeyRotated]("KeyRotated", 1),
+	plain[AuditRead]("AuditRead", 1),
+	plain[TokenCreated]("TokenCreated", 1),
+	plain[TokenRevoked]("TokenRevoked", 1),
 }
 
 // EventName is a stored name with its current schema version.

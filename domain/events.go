@@ -194,6 +194,35 @@ type KeyRotated struct {
 	Fingerprint string `json:"fingerprint"`
 }
 
+// AuditRead says that somebody read the audit trail, written before the first
+// event is delivered. TokenID is absent when an operator read at the machine
+// itself. The filters are those of the request; absent ones were not set.
+type AuditRead struct {
+	TokenID *uuid.UUID `json:"token_id,omitempty"`
+	// Personal says that sealed fields were opened for the reader.
+	Personal bool       `json:"personal"`
+	Follow   bool       `json:"follow"`
+	After    uint64     `json:"after"` // commit position; 0 is the start
+	Account  *uuid.UUID `json:"account,omitempty"`
+	Types    []string   `json:"types,omitempty"`
+	Since    *time.Time `json:"since,omitempty"`
+	Until    *time.Time `json:"until,omitempty"`
+	Limit    int        `json:"limit,omitempty"`
+}
+
+// TokenCreated says that a machine was given a token, written before the token
+// can be used. TokenID is its public id, never the token.
+type TokenCreated struct {
+	TokenID   uuid.UUID `json:"token_id"`
+	Scopes    []string  `json:"scopes"`
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
+// TokenRevoked says that the token is of no use any more.
+type TokenRevoked struct {
+	TokenID uuid.UUID `json:"token_id"`
+}
+
 func (AccountRegistered) event()     {}
 func (ActivationRequested) event()   {}
 func (AccountActivated) event()      {}
@@ -215,3 +244,6 @@ func (SessionEnded) event()          {}
 func (SignInRefused) event()         {}
 func (StoreOpened) event()           {}
 func (KeyRotated) event()            {}
+func (AuditRead) event()             {}
+func (TokenCreated) event()          {}
+func (TokenRevoked) event()          {}

@@ -213,12 +213,16 @@ func form(tb testing.TB, fields map[string]string, thumbnail []byte) (io.Reader,
 func (b *browser) signIn(email, password string) answer {
 	b.tb.Helper()
 	a := b.post("/users/login/", map[string]any{"email": email, "password": password})
+	b.keepSession(a)
+	return a
+}
+
+func (b *browser) keepSession(a answer) {
 	for _, cookie := range (&http.Response{Header: a.Header}).Cookies() {
 		if cookie.Name == "sessionid" {
 			b.session = cookie.Value
 		}
 	}
-	return a
 }
 
 // mail is a caught mail.

@@ -7,44 +7,55 @@ import (
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/cenkalti/backoff/v5"
 )
 
 // errEnding says that the subscription ended before the message was acked.
 var errEnding = errors.New("subscription ends")
 
-// deliver hands the batch out until it is acked.
-func (s *subscription) deliver(batch Batch) error {
-	pauses := pauses(s.config.NackBackoff, s.config.MaxNackBackoff)
+// delivery hands messages to a handler, one at a time.
+type delivery struct {
+	output chan<- *message.Message
+	// ending is done when no new message may be handed out.
+	ending context.Context
+	// first and most are the pauses after nacks.
+	first, most time.Duration
+	// drain is for how long a message in hand is waited for after ending.
+	drain  time.Duration
+	log    *slog.Logger
+	nacked func()
+}
+
+// deliver hands a message out until it is acked: a new one with each try,
+// because a message can be acked or nacked only once. Its context is over when
+// this returns; it outlives ending by drain, so that a handler can finish what
+// it has begun.
+func (d delivery) deliver(ctx context.Context, create func() *message.Message) error {
+	pauses := pauses(d.first, d.most)
 	for try := 1; ; try++ {
-		acked, err := s.handOut(batch)
+		m := create()
+		acked, err := d.handOut(ctx, m)
 		if acked || err != nil {
 			return err
 		}
 		pause := pauses.NextBackOff()
-		s.health.nacked()
-		s.log.Warn("message nacked", slog.Uint64("position", s.position(batch)), slog.Int("try", try),
-			slog.Duration("pause", pause))
-		s.sleep(pause)
+		d.nacked()
+		d.log.Warn("message nacked", slog.String("message", m.UUID), slog.Int("try", try), slog.Duration("pause", pause))
+		sleep(d.ending, pause)
 	}
 }
 
-// handOut offers the batch as one message and waits for its ack or nack. The
-// message's context ends then; it outlives the subscription's own end by
-// DrainTimeout, so that a handler can finish what it has begun.
-func (s *subscription) handOut(batch Batch) (acked bool, err error) {
-	m := newMessage(batch, s.config.Batch)
-	ctx, cancel := context.WithCancel(context.WithValue(s.values, batchKey{}, batch))
+// handOut offers the message and waits for its ack or nack.
+func (d delivery) handOut(ctx context.Context, m *message.Message) (acked bool, err error) {
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	if !s.config.Batch {
-		ctx = context.WithValue(ctx, eventKey{}, batch.Events[0])
-	}
 	m.SetContext(ctx)
-	if s.running.Err() != nil {
+	if d.ending.Err() != nil {
 		return false, errEnding
 	}
 	select {
-	case s.output <- m:
-	case <-s.running.Done():
+	case d.output <- m:
+	case <-d.ending.Done():
 		return false, errEnding
 	}
 	select {
@@ -52,18 +63,29 @@ func (s *subscription) handOut(batch Batch) (acked bool, err error) {
 		return true, nil
 	case <-m.Nacked():
 		return false, nil
-	case <-s.running.Done():
-		return s.drain(m)
+	case <-d.ending.Done():
 	}
-}
-
-func (s *subscription) drain(m *message.Message) (acked bool, err error) {
 	select {
 	case <-m.Acked():
 		return true, nil
 	case <-m.Nacked():
-		return false, errEnding
-	case <-time.After(s.config.DrainTimeout):
-		return false, errEnding
+	case <-time.After(d.drain):
 	}
+	return false, errEnding
+}
+
+func sleep(ctx context.Context, pause time.Duration) {
+	select {
+	case <-time.After(pause):
+	case <-ctx.Done():
+	}
+}
+
+// pauses grow from the first to at most the second, jittered by half.
+func pauses(first, most time.Duration) *backoff.ExponentialBackOff {
+	b := &backoff.ExponentialBackOff{
+		InitialInterval: first, MaxInterval: most, RandomizationFactor: 0.5, Multiplier: 2,
+	}
+	b.Reset()
+	return b
 }

@@ -75,7 +75,6 @@ func eventMessage(e domain.Stored) *message.Message {
 }
 
 // newMessage makes the message of a batch, which in event mode is one event.
-// A repeated delivery needs a new one: a message is acked or nacked once.
 func newMessage(batch Batch, whole bool) *message.Message {
 	if whole {
 		return message.NewMessage(watermill.NewUUID(), nil)

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
-	"github.com/cenkalti/backoff/v5"
 
 	"daybook/domain"
 	"daybook/internal/eventstore"
@@ -59,7 +58,7 @@ func (s *subscription) run() {
 		}
 		pause := pauses.NextBackOff()
 		s.log.Warn("subscription interrupted", slog.Any("error", err), slog.Duration("pause", pause))
-		s.sleep(pause)
+		sleep(s.running, pause)
 	}
 }
 
@@ -147,6 +146,19 @@ func (s *subscription) handle(source *eventstore.Subscription, items []eventstor
 	return nil
 }
 
+// deliver hands the batch out until it is acked.
+func (s *subscription) deliver(batch Batch) error {
+	ctx := context.WithValue(s.values, batchKey{}, batch)
+	if !s.config.Batch {
+		ctx = context.WithValue(ctx, eventKey{}, batch.Events[0])
+	}
+	d := delivery{
+		output: s.output, ending: s.running, first: s.config.NackBackoff, most: s.config.MaxNackBackoff,
+		drain: s.config.DrainTimeout, log: s.log, nacked: s.health.nacked,
+	}
+	return d.deliver(ctx, func() *message.Message { return newMessage(batch, s.config.Batch) })
+}
+
 func (s *subscription) position(batch Batch) uint64 {
 	last := batch.Events[len(batch.Events)-1]
 	if s.target.All {
@@ -167,19 +179,4 @@ func (s *subscription) acked(position uint64) {
 	if err := s.config.Checkpoint(ctx, s.topic, position); err != nil {
 		s.log.Error("checkpoint not saved", slog.Uint64("position", position), slog.Any("error", err))
 	}
-}
-
-func (s *subscription) sleep(pause time.Duration) {
-	select {
-	case <-time.After(pause):
-	case <-s.running.Done():
-	}
-}
-
-func pauses(first, most time.Duration) *backoff.ExponentialBackOff {
-	b := &backoff.ExponentialBackOff{
-		InitialInterval: first, MaxInterval: most, RandomizationFactor: 0.5, Multiplier: 2,
-	}
-	b.Reset()
-	return b
 }

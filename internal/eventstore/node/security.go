@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/types/known/emptypb"
 )
 
 // ErrExposed says that a listener can be reached from other machines while the node has
@@ -50,9 +51,22 @@ func (g guard) unary(ctx context.Context, req any, call *grpc.UnaryServerInfo, h
 
 func (g guard) stream(srv any, stream grpc.ServerStream, call *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
 	if err := g.check(stream.Context(), call.FullMethod); err != nil {
+		if call.IsClientStream && !call.IsServerStream {
+			drain(stream)
+		}
 		return err
 	}
 	return handle(srv, stream)
+}
+
+// drain takes what the client still sends, within reason, so that it gets to see the
+// answer: a client whose call ends while it sends reports "EOF" in place of the status.
+func drain(stream grpc.ServerStream) {
+	for range 1000 {
+		if stream.RecvMsg(new(emptypb.Empty)) != nil {
+			return
+		}
+	}
 }
 
 // check compares hashes, so that the time taken tells nothing about the password.

@@ -1,0 +1,88 @@
+package commands_test
+
+import (
+	"testing"
+
+	"daybook/commands"
+	"daybook/domain"
+)
+
+// TestRoundTrips holds each command to its budget, once the account's key is
+// known to the process.
+func TestRoundTrips(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	account := w.active(ada)
+	var in commands.SignedIn
+	var second string
+	for _, c := range []struct {
+		name   string
+		budget spent
+		run    func() error
+	}{
+		// The first sign-in sets the age of the access stream; this is a later one.
+		{"warm up", spent{3, 2, 1}, func() error { w.in(ada, secret); return nil }},
+		// Before the hash one statement; beside each other the event, the session
+		// and the end of the failed tries.
+		{"SignIn", spent{3, 2, 1}, func() error { in = w.in(ada, secret); return nil }},
+		{"SignIn refused", spent{1, 2, 0}, func() error {
+			_, err := w.SignIn(ctx, caller(), ada, "wrong")
+			if err == commands.ErrCredentials {
+				return nil
+			}
+			return err
+		}},
+		{"SignIn of nobody", spent{1, 2, 0}, func() error {
+			_, err := w.SignIn(ctx, caller(), "nobody@example.com", "wrong")
+			if err == commands.ErrCredentials {
+				return nil
+			}
+			return err
+		}},
+		{"Check", spent{1, 0, 0}, func() error { _, err := w.sessions.Check(ctx, in.Token); return err }},
+		{"UpdateProfile", spent{0, 1, 1}, func() error {
+			_, err := w.UpdateProfile(ctx, caller(), account.ID, commands.UpdateProfile{FirstName: new("Augusta")})
+			return err
+		}},
+		{"RequestReset", spent{0, 2, 1}, func() error { return w.RequestReset(ctx, caller(), ada) }},
+		{"RequestReset of nobody", spent{0, 2, 0}, func() error {
+			if err := w.RequestReset(ctx, caller(), "nobody@example.com"); err != domain.ErrNotActive {
+				return err
+			}
+			return nil
+		}},
+		{"OpenResetLink", spent{0, 1, 1}, func() (err error) {
+			reset := w.openReset(account)
+			second, err = w.OpenResetLink(ctx, caller(), account.ID, reset)
+			return err
+		}},
+		{"ResetPassword", spent{2, 1, 1}, func() error { return w.ResetPassword(ctx, caller(), account.ID, second, newWords) }},
+		{"SignOut", spent{1, 0, 1}, func() error { return w.SignOut(ctx, caller(), in.Token) }},
+	} {
+		var err error
+		got := w.counts.during(func() { err = c.run() })
+		if c.name == "OpenResetLink" {
+			got.reads-- // the test's own
+		}
+		must(t, err)
+		if got != c.budget {
+			t.Errorf("%s: %+v, want %+v", c.name, got, c.budget)
+		}
+	}
+	in = w.in(ada, newWords)
+	got := w.counts.during(func() {
+		_, err := w.ChangePassword(ctx, caller(), account.ID, in.Session, newWords, "yetAnother789")
+		must(t, err)
+	})
+	// Try and credential, end of the tries, new credential, other sessions, guard.
+	if want := (spent{5, 1, 1}); got != want {
+		t.Errorf("ChangePassword: %+v, want %+v", got, want)
+	}
+}
+
+// openReset returns the mailed token of the open reset: one read.
+func (w *world) openReset(account domain.Account) string {
+	w.t.Helper()
+	reset := w.account(account.ID).Reset
+	return w.token(domain.PurposeReset, account.ID, reset.ID, reset.ExpiresAt)
+}

@@ -1,0 +1,170 @@
+package commands_test
+
+import (
+	"errors"
+	"os"
+	"slices"
+	"strconv"
+	"testing"
+	"testing/synctest"
+
+	"pgregory.net/rapid"
+
+	"daybook/domain"
+)
+
+// exploration tries every schedule: stateless model checking with replay from
+// the start. A state seen before is not followed again, since what follows from
+// it depends on nothing else.
+type exploration struct {
+	schedule
+	// preemptions bounds how often a client that could go on is interrupted;
+	// negative for no bound. Most mistakes need few (Musuvathi and Qadeer, 2007).
+	preemptions int
+	// faults bounds the faults of all clients together; each has one at most.
+	faults int
+
+	visited   map[visit]bool
+	todo      [][]choice
+	path      []choice // of the schedule that runs
+	at        int      // the step of it that is next
+	spent     visit
+	schedules int
+}
+
+// visit is a state and what its bounds still allow.
+type visit struct {
+	state                uint64
+	last                 int
+	preemptions, faulted int
+}
+
+// explore returns the first violation and its schedule.
+func (x *exploration) explore() (path []choice, violation error) {
+	x.email, x.choose = mustParse(ada), x.next
+	x.visited, x.todo = map[visit]bool{}, [][]choice{nil}
+	for len(x.todo) > 0 {
+		x.path = x.todo[len(x.todo)-1]
+		x.todo = x.todo[:len(x.todo)-1]
+		x.at, x.spent = 0, visit{}
+		x.schedules++
+		if err := x.run(); err != nil && !errors.Is(err, errCutShort) {
+			return x.path, err
+		}
+	}
+	return nil, nil
+}
+
+// next follows the prescribed path, then the first option, and notes the others.
+func (x *exploration) next(state uint64, last int, options []choice) (choice, bool) {
+	if x.at == len(x.path) {
+		now := x.spent
+		now.state, now.last = state, last
+		if x.preemptions < 0 {
+			now.last = 0
+		}
+		allowed := slices.DeleteFunc(options, func(c choice) bool { return !x.affordable(c, last) })
+		if x.visited[now] {
+			return choice{}, false
+		}
+		x.visited[now] = true
+		for _, other := range allowed[1:] {
+			x.todo = append(x.todo, append(slices.Clone(x.path), other))
+		}
+		x.path = append(x.path, allowed[0])
+	}
+	chosen := x.path[x.at]
+	x.at++
+	x.spend(chosen, last)
+	return chosen, true
+}
+
+func (x *exploration) affordable(c choice, last int) bool {
+	return (x.preemptions < 0 || x.spent.preemptions < x.preemptions || !x.preempts(c, last)) &&
+		(c.fate == runs || x.spent.faulted < x.faults)
+}
+
+// preempts reports whether the last client could have gone on.
+func (x *exploration) preempts(c choice, last int) bool {
+	_, waits := x.waiting[last]
+	return waits && c.client != last
+}
+
+func (x *exploration) spend(c choice, last int) {
+	if x.preemptions >= 0 && x.preempts(c, last) {
+		x.spent.preemptions++
+	}
+	if c.fate != runs {
+		x.spent.faulted++
+	}
+}
+
+func mustParse(address string) domain.Email {
+	email, err := domain.ParseEmail(address)
+	if err != nil {
+		panic(err)
+	}
+	return email
+}
+
+func newExploration(clients, preemptions, faults int) *exploration {
+	x := &exploration{preemptions: preemptions, faults: faults}
+	x.clients, x.store = clients, &memoryStore{}
+	return x
+}
+
+// TestTwoRegistrants tries all interleavings of two, with a fault of each.
+func TestTwoRegistrants(t *testing.T) { explore(t, newExploration(2, -1, 1)) }
+
+// TestThreeRegistrants interrupts clients that could go on a bounded number of
+// times. DAYBOOK_TEST_PREEMPTIONS raises it.
+func TestThreeRegistrants(t *testing.T) {
+	preemptions := 2
+	if given, err := strconv.Atoi(os.Getenv("DAYBOOK_TEST_PREEMPTIONS")); err == nil {
+		preemptions = given
+	}
+	explore(t, newExploration(3, preemptions, 1))
+}
+
+func explore(t *testing.T, x *exploration) {
+	synctest.Test(t, func(t *testing.T) {
+		path, err := x.explore()
+		t.Logf("%d schedules, %d states", x.schedules, len(x.visited))
+		if err != nil {
+			t.Fatalf("%v\nafter %v", err, path)
+		}
+	})
+}
+
+// TestWithoutTheFence is the test of the test: a fence that is not written must
+// be found out.
+func TestWithoutTheFence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newExploration(2, -1, 0)
+		x.store.fenceless = true
+		if _, err := x.explore(); err == nil {
+			t.Fatalf("no violation in %d schedules", x.schedules)
+		}
+	})
+}
+
+// TestRandomRegistrants draws schedules of three and four clients.
+func TestRandomRegistrants(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		picks := rapid.SliceOfN(rapid.IntRange(0, 1<<20), 0, 120).Draw(r, "schedule")
+		s := schedule{clients: rapid.IntRange(3, 4).Draw(r, "clients"), store: &memoryStore{}, email: mustParse(ada)}
+		s.choose = func(_ uint64, _ int, options []choice) (choice, bool) {
+			if len(picks) == 0 {
+				return options[0], true
+			}
+			chosen := options[picks[0]%len(options)]
+			picks = picks[1:]
+			return chosen, true
+		}
+		var violation error
+		synctest.Test(t, func(*testing.T) { violation = s.run() })
+		if violation != nil {
+			r.Fatal(violation)
+		}
+	})
+}

@@ -1,0 +1,249 @@
+package commands_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"log/slog"
+	"runtime"
+	"time"
+
+	"github.com/google/uuid"
+
+	"daybook/commands"
+	"daybook/domain"
+)
+
+// fate is what becomes of one store call.
+type fate int
+
+const (
+	// runs: the call is carried out and answered.
+	runs fate = iota
+	// crashes: the client is gone before the call. That covers a crash after the
+	// call before, whose answer nobody has seen.
+	crashes
+	// loses: the call is carried out, its answer is lost; the client repeats the
+	// command.
+	loses
+	// fails: the call is not carried out; the client repeats the command.
+	fails
+)
+
+// choice is one step of a schedule: whose call is next, and its fate.
+type choice struct {
+	client int
+	fate   fate
+}
+
+var errLost = errors.New("no answer")
+
+// call waits at the gate for its turn.
+type call struct {
+	client int
+	write  bool
+	stream string
+	run    func()
+	turn   chan fate
+}
+
+// schedule runs clients that register one address, one store call at a time, in
+// the order that choose says. It must run in a synctest bubble: the clients'
+// pauses cost no time there.
+type schedule struct {
+	clients int
+	store   *memoryStore
+	email   domain.Email
+	choose  func(state uint64, last int, options []choice) (choice, bool)
+
+	arrived  chan call
+	finished chan outcome
+	seen     []uint64 // per client: all that it has been told
+	faulty   []bool   // per client: has had its fault
+	waiting  map[int]call
+}
+
+type outcome struct {
+	client int
+	err    error
+	gone   bool
+}
+
+var errCutShort = errors.New("schedule cut short")
+
+// run returns what was violated, or errCutShort when choose wants no more.
+func (s *schedule) run() error {
+	s.store.streams = map[string][]domain.Recorded{}
+	s.arrived, s.finished = make(chan call), make(chan outcome)
+	s.seen, s.faulty, s.waiting = make([]uint64, s.clients), make([]bool, s.clients), map[int]call{}
+	for i := range s.clients {
+		go s.client(i)
+	}
+	err := s.steps(s.clients)
+	for _, c := range s.waiting { // only when cut short
+		c.turn <- crashes
+		<-s.finished
+	}
+	if err != nil {
+		return err
+	}
+	if err := s.handler(s.store).Register(context.Background(), callerNumber(s.clients), registration(ada)); err != nil {
+		return fmt.Errorf("a later registrant is refused: %w", err)
+	}
+	return s.store.checkEnd(s.email)
+}
+
+func (s *schedule) steps(running int) error {
+	last := -1
+	for {
+		for ; running > 0; running-- {
+			select {
+			case c := <-s.arrived:
+				s.waiting[c.client] = c
+			case o := <-s.finished:
+				// Clients that fence each other again and again are told to try
+				// later; that a later one gets through is checked in the end.
+				if o.err != nil && !domain.IsKind(o.err, domain.KindUnavailable) {
+					return fmt.Errorf("client %d is refused: %w", o.client, o.err)
+				}
+				s.tell(o.client, "finished", o.gone)
+			}
+		}
+		if err := s.store.check(s.email); err != nil || len(s.waiting) == 0 {
+			return err
+		}
+		chosen, ok := s.choose(s.state(), last, s.options(last))
+		if !ok {
+			return errCutShort
+		}
+		last = chosen.client
+		s.grant(chosen)
+		running = 1
+	}
+}
+
+// options lists what can be next. The first goes on with the last client.
+func (s *schedule) options(last int) []choice {
+	var options []choice
+	for i := range s.clients {
+		client := (max(last, 0) + i) % s.clients
+		c, ok := s.waiting[client]
+		if !ok {
+			continue
+		}
+		options = append(options, choice{client, runs})
+		if s.faulty[client] {
+			continue
+		}
+		options = append(options, choice{client, crashes}, choice{client, fails})
+		if c.write {
+			options = append(options, choice{client, loses})
+		}
+	}
+	return options
+}
+
+func (s *schedule) grant(chosen choice) {
+	c := s.waiting[chosen.client]
+	delete(s.waiting, chosen.client)
+	if chosen.fate == runs || chosen.fate == loses {
+		c.run()
+	}
+	if chosen.fate == runs {
+		s.tell(c.client, c.stream, s.store.digest(c.stream))
+	} else {
+		s.faulty[c.client] = true
+		s.tell(c.client, "fault", chosen.fate)
+	}
+	c.turn <- chosen.fate
+}
+
+// tell extends what the client has seen; it acts on nothing else.
+func (s *schedule) tell(client int, what ...any) {
+	sum := fnv.New64a()
+	fmt.Fprint(sum, s.seen[client], what)
+	s.seen[client] = sum.Sum64()
+}
+
+// state tells two states of clients and store apart.
+func (s *schedule) state() uint64 {
+	sum := fnv.New64a()
+	fmt.Fprint(sum, s.seen, s.store.digestAll())
+	return sum.Sum64()
+}
+
+// client registers, and repeats the same command while it has no answer.
+func (s *schedule) client(i int) {
+	result := outcome{client: i, gone: true}
+	defer func() { s.finished <- result }()
+	h := s.handler(gate{s, i})
+	for {
+		err := h.Register(context.Background(), callerNumber(i), registration(ada))
+		if !errors.Is(err, errLost) {
+			result = outcome{client: i, err: err}
+			return
+		}
+	}
+}
+
+func callerNumber(i int) commands.Caller {
+	c := commands.Caller{Actor: domain.ActorAnonymous}
+	c.CommandID = uuid.NewSHA1(uuid.Nil, []byte{byte(i)})
+	return c
+}
+
+var noon = time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+
+func (s *schedule) handler(store commands.Store) *commands.Handler {
+	return &commands.Handler{
+		Store: store, Credentials: noCredentials{}, Passwords: noPasswords{}, Notices: &notices{},
+		Config: commands.Config{IDKey: make([]byte, 32)}, Now: func() time.Time { return noon },
+		Logger: slog.New(slog.DiscardHandler),
+	}
+}
+
+// noCredentials and noPasswords: what is staged decides nothing about claims.
+type noCredentials struct{ commands.Credentials }
+
+func (noCredentials) Stage(context.Context, domain.Credential) error { return nil }
+
+type noPasswords struct{ commands.Passwords }
+
+func (noPasswords) Hash(context.Context, string) (string, error) { return "hash", nil }
+
+// gate lets a client's store calls through one at a time.
+type gate struct {
+	s      *schedule
+	client int
+}
+
+func (g gate) pass(write bool, stream string, run func()) error {
+	c := call{client: g.client, write: write, stream: stream, run: run, turn: make(chan fate)}
+	g.s.arrived <- c
+	switch <-c.turn {
+	case crashes:
+		runtime.Goexit()
+	case loses, fails:
+		return errLost
+	}
+	return nil
+}
+
+func (g gate) Account(ctx context.Context, id uuid.UUID) (account domain.Account, err error) {
+	lost := g.pass(false, domain.AccountStream(id), func() { account, err = g.s.store.Account(ctx, id) })
+	return account, errors.Join(err, lost)
+}
+
+func (g gate) Claim(ctx context.Context, email domain.Email) (claim domain.Claim, err error) {
+	lost := g.pass(false, claimStream(email), func() { claim, err = g.s.store.Claim(ctx, email) })
+	return claim, errors.Join(err, lost)
+}
+
+func (g gate) Append(ctx context.Context, a domain.Append) (recorded []domain.Recorded, err error) {
+	lost := g.pass(true, a.Stream, func() { recorded, err = g.s.store.Append(ctx, a) })
+	if lost != nil {
+		return nil, lost
+	}
+	return recorded, err
+}

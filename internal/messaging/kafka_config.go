@@ -1,0 +1,153 @@
+package messaging
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/sasl"
+	"github.com/segmentio/kafka-go/sasl/plain"
+)
+
+// Kafka says how to reach a Kafka cluster.
+type Kafka struct {
+	// Brokers are host:port; any of them leads to all.
+	Brokers []string
+	// TLS, when not nil, encrypts connections.
+	TLS *tls.Config
+	// User and Password, when set, are sent by SASL PLAIN.
+	User, Password string
+	// Topic says how missing topics are made. Nil: they are waited for.
+	Topic *KafkaTopic
+	// Logger gets lost connections and nacks. Nil means silence.
+	Logger *slog.Logger
+}
+
+// KafkaTopic says how a topic is made.
+type KafkaTopic struct {
+	// Partitions bound how many consumers of a group can work at a time.
+	Partitions int
+	// Replicas is the number of copies of each partition.
+	Replicas int
+}
+
+// ParseKafkaURL reads kafka://[user:password@]host:port[,host:port…][?tls=true].
+// Its errors name DAYBOOK_KAFKA_URL and never show what it holds.
+func ParseKafkaURL(text string) (Kafka, error) {
+	malformed := errors.New("DAYBOOK_KAFKA_URL: want kafka://[user:password@]host:port[,host:port…][?tls=true]")
+	rest, ok := strings.CutPrefix(text, "kafka://")
+	if !ok {
+		return Kafka{}, malformed
+	}
+	// url.Parse takes no list of hosts: it gets the first only.
+	rest, query, _ := strings.Cut(rest, "?")
+	user, hosts := "", strings.TrimSuffix(rest, "/")
+	if at := strings.LastIndex(hosts, "@"); at >= 0 {
+		user, hosts = hosts[:at+1], hosts[at+1:]
+	}
+	brokers := strings.Split(hosts, ",")
+	var kafka Kafka
+	for _, broker := range brokers {
+		u, err := url.Parse("kafka://" + user + broker)
+		if err != nil || u.Hostname() == "" || u.Port() == "" || u.Path != "" {
+			return Kafka{}, malformed
+		}
+		kafka.Brokers = append(kafka.Brokers, u.Host)
+		kafka.User = u.User.Username()
+		kafka.Password, _ = u.User.Password()
+	}
+	return kafka.withSettings(query, malformed)
+}
+
+func (k Kafka) withSettings(query string, malformed error) (Kafka, error) {
+	settings, err := url.ParseQuery(query)
+	if err != nil {
+		return Kafka{}, malformed
+	}
+	for name := range settings {
+		switch {
+		case name == "tls" && settings.Get(name) == "true":
+			k.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+		case name == "tls" && settings.Get(name) == "false":
+		case name == "sasl" && settings.Get(name) == "plain":
+		default:
+			return Kafka{}, errors.New("DAYBOOK_KAFKA_URL: settings are tls=true, tls=false and sasl=plain")
+		}
+	}
+	return k, nil
+}
+
+func (k Kafka) validate() error {
+	if len(k.Brokers) == 0 {
+		return errors.New("kafka: no brokers")
+	}
+	if k.Topic != nil && (k.Topic.Partitions < 1 || k.Topic.Replicas < 1) {
+		return errors.New("kafka: a topic needs partitions and replicas")
+	}
+	return nil
+}
+
+func (k Kafka) withDefaults() Kafka {
+	if k.Logger == nil {
+		k.Logger = slog.New(slog.DiscardHandler)
+	}
+	return k
+}
+
+func (k Kafka) mechanism() sasl.Mechanism {
+	if k.User == "" {
+		return nil
+	}
+	return plain.Mechanism{Username: k.User, Password: k.Password}
+}
+
+func (k Kafka) dialer() *kafka.Dialer {
+	return &kafka.Dialer{Timeout: 10 * time.Second, DualStack: true, TLS: k.TLS, SASLMechanism: k.mechanism()}
+}
+
+// transport finds new topics and partitions within a second; the default is six.
+func (k Kafka) transport() *kafka.Transport {
+	return &kafka.Transport{TLS: k.TLS, SASL: k.mechanism(), MetadataTTL: time.Second}
+}
+
+// ensureTopic makes the topic unless it is there. Joining a group before its
+// topic exists would never deliver anything (kafka-go #1314).
+func (k Kafka) ensureTopic(ctx context.Context, topic string) error {
+	if k.Topic == nil {
+		partitions, err := k.partitions(ctx, topic)
+		if err == nil && len(partitions) == 0 {
+			err = kafka.UnknownTopicOrPartition
+		}
+		return err
+	}
+	transport := k.transport()
+	defer transport.CloseIdleConnections()
+	client := kafka.Client{Addr: kafka.TCP(k.Brokers...), Transport: transport}
+	response, err := client.CreateTopics(ctx, &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{{
+		Topic: topic, NumPartitions: k.Topic.Partitions, ReplicationFactor: k.Topic.Replicas,
+	}}})
+	if err == nil {
+		err = response.Errors[topic]
+	}
+	if err != nil && !errors.Is(err, kafka.TopicAlreadyExists) {
+		return fmt.Errorf("create topic %s: %w", topic, err)
+	}
+	return nil
+}
+
+// partitions asks one broker after the other.
+func (k Kafka) partitions(ctx context.Context, topic string) (partitions []kafka.Partition, err error) {
+	for _, broker := range k.Brokers {
+		partitions, err = k.dialer().LookupPartitions(ctx, "tcp", broker, topic)
+		if err == nil {
+			return partitions, nil
+		}
+	}
+	return nil, fmt.Errorf("look up topic %s: %w", topic, err)
+}

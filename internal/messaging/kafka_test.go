@@ -1,0 +1,254 @@
+package messaging_test
+
+import (
+	"fmt"
+	"net"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/ThreeDotsLabs/watermill/pubsub/tests"
+	"github.com/google/uuid"
+	"github.com/twmb/franz-go/pkg/kfake"
+
+	"daybook/internal/messaging"
+)
+
+func startKafka(t *testing.T, options ...kfake.Opt) *kfake.Cluster {
+	t.Helper()
+	cluster, err := kfake.NewCluster(append([]kfake.Opt{kfake.NumBrokers(1)}, options...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	return cluster
+}
+
+func kafkaOf(brokers []string) messaging.Kafka {
+	return messaging.Kafka{Brokers: brokers, Topic: &messaging.KafkaTopic{Partitions: 4, Replicas: 1}}
+}
+
+func newKafkaPublisher(t *testing.T, brokers []string, key func(string, *message.Message) string) *messaging.KafkaPublisher {
+	t.Helper()
+	p, err := messaging.NewKafkaPublisher(messaging.KafkaPublisherConfig{Kafka: kafkaOf(brokers), Key: key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Close() })
+	return p
+}
+
+func newKafkaSubscriber(t *testing.T, brokers []string, group string) *messaging.KafkaSubscriber {
+	t.Helper()
+	s, err := messaging.NewKafkaSubscriber(messaging.KafkaSubscriberConfig{
+		Kafka: kafkaOf(brokers), Group: group,
+		CommitInterval: 20 * time.Millisecond, Heartbeat: 100 * time.Millisecond, Session: 6 * time.Second,
+		JoinBackoff: 50 * time.Millisecond, NackBackoff: time.Millisecond, MaxNackBackoff: 20 * time.Millisecond,
+		DrainTimeout: 100 * time.Millisecond,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+func byPayload(_ string, m *message.Message) string { return string(m.Payload) }
+
+// The three runs are those of Watermill's own Kafka adapter.
+func TestKafkaSuite(t *testing.T) {
+	for name, c := range map[string]struct {
+		features tests.Features
+		key      func(string, *message.Message) string
+		grouped  bool
+	}{
+		"group":         {tests.Features{ConsumerGroups: true, Persistent: true}, nil, true},
+		"group by key":  {tests.Features{ConsumerGroups: true, Persistent: true, GuaranteedOrder: true}, byPayload, true},
+		"without group": {tests.Features{Persistent: true, NewSubscriberReceivesOldMessages: true}, nil, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			brokers := startKafka(t).ListenAddrs()
+			c.features.ForceShort = !long()
+			inGroup := func(t *testing.T, group string) (message.Publisher, message.Subscriber) {
+				return newKafkaPublisher(t, brokers, c.key), newKafkaSubscriber(t, brokers, group)
+			}
+			tests.TestPubSub(t, c.features, func(t *testing.T) (message.Publisher, message.Subscriber) {
+				if c.grouped {
+					return inGroup(t, t.Name())
+				}
+				return inGroup(t, "")
+			}, inGroup)
+		})
+	}
+}
+
+// TestKafkaRestart closes the cluster and opens it again on the same port.
+func TestKafkaRestart(t *testing.T) {
+	before := runtime.NumGoroutine()
+	t.Run("restart", func(t *testing.T) {
+		disk := kfake.DataDir(t.TempDir())
+		cluster := startKafka(t, disk)
+		brokers := cluster.ListenAddrs()
+		var port int
+		if _, err := fmt.Sscanf(brokers[0][strings.LastIndex(brokers[0], ":")+1:], "%d", &port); err != nil {
+			t.Fatal(err)
+		}
+		publisher := newKafkaPublisher(t, brokers, byPayload)
+		subscriber := newKafkaSubscriber(t, brokers, "readers")
+		messages := subscribeKafka(t, subscriber, "events")
+		const count = 60
+		seen := map[string]bool{}
+		for i := range count {
+			m := message.NewMessage(uuid.NewString(), fmt.Appendf(nil, "%d", i))
+			await(t, "publish", func() bool { return publisher.Publish("events", m) == nil })
+			if i == count/2 {
+				cluster.Close()
+				await(t, "restart", func() bool {
+					listener, err := net.Listen("tcp", brokers[0])
+					if err == nil {
+						_ = listener.Close()
+					}
+					return err == nil
+				})
+				startKafka(t, disk, kfake.Ports(port))
+			}
+		}
+		for len(seen) < count {
+			m := receive(t, messages)
+			record, ok := messaging.KafkaRecordFromContext(m.Context())
+			if !ok || record.Topic != "events" || string(record.Key) != string(m.Payload) {
+				t.Errorf("record %+v", record)
+			}
+			seen[string(m.Payload)] = true
+			m.Ack()
+		}
+	})
+	await(t, "goroutines gone", func() bool { return runtime.NumGoroutine() <= before })
+}
+
+func subscribeKafka(t *testing.T, s *messaging.KafkaSubscriber, topic string) <-chan *message.Message {
+	t.Helper()
+	messages, err := s.Subscribe(t.Context(), topic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return messages
+}
+
+// TestKafkaAcksSurvive: what was acked before Close does not come again.
+func TestKafkaAcksSurvive(t *testing.T) {
+	brokers := startKafka(t).ListenAddrs()
+	publisher := newKafkaPublisher(t, brokers, func(string, *message.Message) string { return "one partition" })
+	const count = 20
+	var sent []*message.Message
+	for range count {
+		sent = append(sent, message.NewMessage(uuid.NewString(), []byte("x")))
+	}
+	if err := publisher.Publish("events", sent...); err != nil {
+		t.Fatal(err)
+	}
+	for half := range 2 {
+		s := newKafkaSubscriber(t, brokers, "readers")
+		messages := subscribeKafka(t, s, "events")
+		for i := range count / 2 {
+			m := receive(t, messages)
+			if want := sent[half*count/2+i]; !m.Equals(want) {
+				t.Errorf("got %s, want %s", m.UUID, want.UUID)
+			}
+			m.Ack()
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestKafkaRebalance: members come and go; nothing is lost and every key keeps
+// its order.
+func TestKafkaRebalance(t *testing.T) {
+	brokers := startKafka(t).ListenAddrs()
+	publisher := newKafkaPublisher(t, brokers, func(_ string, m *message.Message) string { return m.Metadata["key"] })
+	const keys, each = 8, 40
+	var work sync.WaitGroup
+	work.Go(func() {
+		for i := range each {
+			var batch []*message.Message
+			for k := range keys {
+				m := message.NewMessage(uuid.NewString(), fmt.Appendf(nil, "%d", i))
+				m.Metadata.Set("key", fmt.Sprint(k))
+				batch = append(batch, m)
+			}
+			if err := publisher.Publish("events", batch...); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	var mu sync.Mutex
+	highest := map[string]int{}
+	done := func() (n int) {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, h := range highest {
+			n += h
+		}
+		return n
+	}
+	consume := func(messages <-chan *message.Message) {
+		for m := range messages {
+			var i int
+			_, err := fmt.Sscan(string(m.Payload), &i)
+			mu.Lock()
+			key := m.Metadata["key"]
+			if err != nil || i > highest[key] {
+				t.Errorf("key %s: %d after %d", key, i, highest[key]-1)
+			}
+			highest[key] = max(highest[key], i+1)
+			mu.Unlock()
+			m.Ack()
+		}
+	}
+	var members []*messaging.KafkaSubscriber
+	for range 3 {
+		s := newKafkaSubscriber(t, brokers, "readers")
+		members = append(members, s)
+		messages := subscribeKafka(t, s, "events")
+		work.Go(func() { consume(messages) })
+		goal := done() + 20
+		await(t, "progress", func() bool { return done() >= min(goal, keys*each) })
+	}
+	_ = members[0].Close()
+	await(t, "everything", func() bool { return done() == keys*each })
+	for _, m := range members {
+		_ = m.Close()
+	}
+	work.Wait()
+}
+
+func TestKafkaURL(t *testing.T) {
+	k, err := messaging.ParseKafkaURL("kafka://us%40er:p%2Fw@h1:9092,h2:9093?tls=true&sasl=plain")
+	if err != nil || len(k.Brokers) != 2 || k.Brokers[1] != "h2:9093" || k.TLS == nil || k.User != "us@er" || k.Password != "p/w" {
+		t.Errorf("%+v, %v", k, err)
+	}
+	if k, err := messaging.ParseKafkaURL("kafka://h1:9092"); err != nil || k.TLS != nil || k.User != "" {
+		t.Errorf("%+v, %v", k, err)
+	}
+	for _, url := range []string{
+		"", "h1:9092", "kafka://", "kafka://user:s3cret@h1", "kafka://user:s3/cret@h1:9092",
+		"kafka://user:s3cret@h1:9092/path", "kafka://user:s3cret@h1:9092?tls=maybe", "kafka://user:s3cret@h1:9092?s3cret=1", "kafka://h1:9092,",
+	} {
+		if _, err := messaging.ParseKafkaURL(url); err == nil || strings.Contains(err.Error(), "cret") || !strings.Contains(err.Error(), "DAYBOOK_KAFKA_URL") {
+			t.Errorf("%q: %v", url, err)
+		}
+	}
+	if _, err := messaging.NewKafkaPublisher(messaging.KafkaPublisherConfig{}); err == nil {
+		t.Error("a publisher without brokers")
+	}
+	if _, err := messaging.NewKafkaSubscriber(messaging.KafkaSubscriberConfig{
+		Kafka: messaging.Kafka{Brokers: []string{"h:1"}}, DrainTimeout: time.Hour,
+	}); err == nil {
+		t.Error("draining longer than the session")
+	}
+}
