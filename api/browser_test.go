@@ -54,7 +54,8 @@ func (b *browser) editProfile() {
 	}
 	b.do("edit", b.shot("about"), chromedp.SetValue("#first_name", "Augusta"), chromedp.SetValue("#phone_number", "+2348145359073"),
 		chromedp.Click("[data-profile] button"), chromedp.WaitVisible("section[aria-labelledby=profile] .notice"))
-	b.do("picture", chromedp.SetUploadFiles("#thumbnail", []string{picture}), chromedp.Click("[data-upload] button"),
+	b.do("choose", chromedp.SetUploadFiles("#thumbnail", []string{picture}))
+	b.do("picture", chromedp.Click("[data-upload] button[type=submit]"),
 		chromedp.WaitVisible("section[aria-labelledby=picture] .notice"), chromedp.WaitVisible("[data-remove-picture]"), b.shot("about-changed"))
 }
 
@@ -104,7 +105,7 @@ func (b *browser) listen() {
 				return
 			}
 			b.mu.Lock()
-			if !strings.Contains(m.Text, "responded with a status of 4") {
+			if m.Type != "debug" && !strings.Contains(m.Text, "responded with a status of 4") {
 				b.shown = append(b.shown, m.String())
 			}
 			b.mu.Unlock()
@@ -126,7 +127,9 @@ func (b *browser) do(what string, actions ...chromedp.Action[chromedp.Void]) {
 	ctx, cancel := context.WithTimeout(b.ctx, 20*time.Second)
 	defer cancel()
 	if err := chromedp.Do(ctx, actions...); err != nil {
-		b.t.Fatalf("%s: %v; console: %q", what, err, b.console())
+		body, _ := chromedp.Run(b.ctx, chromedp.Text("main"))
+		_, _ = chromedp.Run(b.ctx, b.shot("failure"))
+		b.t.Fatalf("%s: %v; console: %q; page: %s", what, err, b.console(), body)
 	}
 }
 
@@ -146,10 +149,10 @@ func (b *browser) shot(name string) chromedp.Action[chromedp.Void] {
 		if folder == "" {
 			return nil
 		}
-		picture, err := chromedp.FullScreenshot(90)(ctx, target)
+		picture, err := chromedp.FullScreenshot(100)(ctx, target)
 		if err != nil {
 			return err
 		}
-		return os.WriteFile(filepath.Join(folder, name+".jpg"), picture, 0o600)
+		return os.WriteFile(filepath.Join(folder, name+".png"), picture, 0o600)
 	}))
 }

@@ -24,6 +24,11 @@ type exploration struct {
 	// faults bounds the faults of all clients together; each has one at most.
 	faults int
 
+	// fences bounds how many are followed. Clients for whom no claim is too young
+	// can fence each other for ever; each fence begins the same again under
+	// another account id.
+	fences int
+
 	visited   map[visit]bool
 	todo      [][]choice
 	path      []choice // of the schedule that runs
@@ -64,7 +69,7 @@ func (x *exploration) next(state uint64, last int, options []choice) (choice, bo
 			now.last = 0
 		}
 		allowed := slices.DeleteFunc(options, func(c choice) bool { return !x.affordable(c, last) })
-		if x.visited[now] {
+		if x.visited[now] || x.store.fences() > x.fences {
 			return choice{}, false
 		}
 		x.visited[now] = true
@@ -108,7 +113,7 @@ func mustParse(address string) domain.Email {
 }
 
 func newExploration(clients, preemptions, faults int) *exploration {
-	x := &exploration{preemptions: preemptions, faults: faults}
+	x := &exploration{preemptions: preemptions, faults: faults, fences: 2}
 	x.clients, x.store = clients, &memoryStore{}
 	return x
 }

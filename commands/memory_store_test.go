@@ -113,6 +113,15 @@ func (s *memoryStore) owners(email domain.Email) []uuid.UUID {
 	return owners
 }
 
+// fences counts the registrations that were fenced.
+func (s *memoryStore) fences() int {
+	n := 0
+	for _, events := range s.streams {
+		n += count[domain.RegistrationAbandoned](events)
+	}
+	return n
+}
+
 // check states what must hold at every moment.
 func (s *memoryStore) check(email domain.Email) error {
 	if owners := s.owners(email); len(owners) > 1 {

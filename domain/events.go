@@ -199,15 +199,15 @@ type KeyRotated struct {
 // itself. The filters are those of the request; absent ones were not set.
 type AuditRead struct {
 	TokenID *uuid.UUID `json:"token_id,omitempty"`
-	// Personal says that sealed fields were opened for the reader.
-	Personal bool       `json:"personal"`
-	Follow   bool       `json:"follow"`
-	After    uint64     `json:"after"` // commit position; 0 is the start
-	Account  *uuid.UUID `json:"account,omitempty"`
-	Types    []string   `json:"types,omitempty"`
-	Since    *time.Time `json:"since,omitempty"`
-	Until    *time.Time `json:"until,omitempty"`
-	Limit    int        `json:"limit,omitempty"`
+	// Opened says that sealed fields were opened for the reader.
+	Opened  bool       `json:"opened"`
+	Follow  bool       `json:"follow"`
+	After   uint64     `json:"after"` // commit position; 0 is the start
+	Account *uuid.UUID `json:"account,omitempty"`
+	Types   []string   `json:"types,omitempty"`
+	Since   *time.Time `json:"since,omitempty"`
+	Until   *time.Time `json:"until,omitempty"`
+	Limit   int        `json:"limit,omitempty"`
 }
 
 // TokenCreated says that a machine was given a token, written before the token

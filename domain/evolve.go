@@ -19,6 +19,9 @@ func Evolve(a Account, r Recorded) Account { return Fold(a, r) }
 // is. The set of commands is copied once, not once per event: anybody may make a
 // stream longer by asking for reset mails.
 func Fold(a Account, history ...Recorded) Account {
+	if len(history) == 0 {
+		return a
+	}
 	commands := maps.Clone(a.commands)
 	if commands == nil {
 		commands = map[uuid.UUID]bool{}

@@ -39,6 +39,9 @@ const (
 	signInWindow = 15 * time.Minute
 )
 
+// storeTimeout is how long a start waits for the event store.
+const storeTimeout = 10 * time.Second
+
 // parts are what every role is made of, connected and checked.
 type parts struct {
 	pool       *pgxpool.Pool
@@ -138,6 +141,8 @@ func (p *parts) openStore(ctx context.Context, s *Settings, b *backends, logger 
 	p.tokens = &token.Maker{Keys: p.keys.token, Vault: p.vault}
 	p.repository = &eventstore.Repository{Client: p.client, Vault: p.vault, Addresses: p.keys.address, Logger: logger}
 	p.sessions = &session.Store{Pool: p.pool, Lifetime: s.SessionLifetime, Account: p.repository.Account}
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
 	if p.identity, err = p.repository.Identify(ctx, s.Namespace, p.keys.fingerprints(), producer()); err != nil {
 		return fmt.Errorf("DAYBOOK_EVENTSTORE_URL: %w", err)
 	}

@@ -87,10 +87,16 @@ func (s *kafkaSubscription) runGroup() error {
 	defer func() { _ = group.Close() }() // leaving fails only if nobody notices
 	for {
 		generation, err := group.Next(s.running)
-		if err != nil {
-			return fmt.Errorf("join group %s: %w", s.config.Group, err)
+		switch {
+		case s.running.Err() != nil:
+			return s.running.Err()
+		case err != nil:
+			// It tries again by itself. Closing it now would leave a member
+			// behind that others of the group wait for.
+			s.log.Debug("kafka group not joined", slog.Any("error", err))
+		default:
+			s.start(generation)
 		}
-		s.start(generation)
 	}
 }
 

@@ -373,6 +373,13 @@ func TestGroupStreamsAreHidden(t *testing.T) {
 	sub, err := c.SubscribeToPersistentSubscriptionToAll(t.Context(), workers, esdb.SubscribeToPersistentSubscriptionOptions{})
 	w := startWorker(t, sub, err)
 	w.nack(esdb.NackActionPark, w.next().Event) // its own $PersistentConfig
+	await(t, "the link and the checkpoint to be written", func() bool {
+		info, err := c.GetPersistentSubscriptionInfoToAll(t.Context(), workers, esdb.GetPersistentSubscriptionOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Stats.ParkedMessagesCount == 1 && info.Stats.LastCheckpointedPosition != nil
+	})
 	mustAppend(t, c, "s", esdb.NoStream{}, newEvent())
 	if e := w.next().Event; e.Event.StreamID != "s" {
 		t.Errorf("event of %s came", e.Event.StreamID)

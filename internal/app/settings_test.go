@@ -1,0 +1,77 @@
+package app_test
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"daybook/internal/app"
+)
+
+const readme = "../../README.md"
+
+// TestReadmeListsSettings keeps the README's table equal to the settings;
+// DAYBOOK_UPDATE=1 writes it.
+func TestReadmeListsSettings(t *testing.T) {
+	content, err := os.ReadFile(readme)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const begin, end = "<!-- settings -->\n", "<!-- /settings -->"
+	before, rest, found := strings.Cut(string(content), begin)
+	_, after, closed := strings.Cut(rest, end)
+	if !found || !closed {
+		t.Fatal("the README has no place for the settings")
+	}
+	wanted := before + begin + settingsTable() + end + after
+	if wanted == string(content) {
+		return
+	}
+	if os.Getenv("DAYBOOK_UPDATE") == "" {
+		t.Fatal("the README's settings are not those of the program; run with DAYBOOK_UPDATE=1")
+	}
+	if err := os.WriteFile(readme, []byte(wanted), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func settingsTable() string {
+	var table strings.Builder
+	table.WriteString("\n| variable | meaning | default |\n|---|---|---|\n")
+	for _, row := range app.SettingsTable() {
+		standard := row.Default
+		if standard != "" {
+			standard = "`" + standard + "`"
+		}
+		fmt.Fprintf(&table, "| `%s` | %s | %s |\n", row.Name, strings.ReplaceAll(row.Help, "|", `\|`), standard)
+	}
+	table.WriteString("\n")
+	return table.String()
+}
+
+func TestSecretFiles(t *testing.T) {
+	path := fileAt(t)
+	if err := os.WriteFile(path, []byte("a:secret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("DAYBOOK_MASTER_KEYS_FILE", path)
+	t.Setenv("DAYBOOK_MASTER_KEYS", "")
+	if err := app.LoadSecretFiles(); err != nil || os.Getenv("DAYBOOK_MASTER_KEYS") != "a:secret" {
+		t.Errorf("%v, %q", err, os.Getenv("DAYBOOK_MASTER_KEYS"))
+	}
+	if err := app.LoadSecretFiles(); err == nil {
+		t.Error("both forms at once were accepted")
+	}
+}
+
+func TestConfigShowsNoSecret(t *testing.T) {
+	t.Setenv("DAYBOOK_DATABASE_URL", "postgres://ann:hidden@db/x")
+	var out strings.Builder
+	if err := app.Main(t.Context(), []string{"config"}, &out, &out); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(out.String(), "hidden") || !strings.Contains(out.String(), "DAYBOOK_DATABASE_URL=[set]") || !strings.Contains(out.String(), "DAYBOOK_CONTRACT=hardened") {
+		t.Error(out.String())
+	}
+}
