@@ -95,7 +95,7 @@ func openBrowser(t *testing.T) *browser {
 	return b
 }
 
-// listen notes what the console shows, but for the answers of status 4xx, which
+// listen notes warnings and errors of the console, but for answers of status 4xx, which
 // are meant.
 func (b *browser) listen() {
 	messages := chromedp.Console(b.ctx)
@@ -105,7 +105,7 @@ func (b *browser) listen() {
 				return
 			}
 			b.mu.Lock()
-			if m.Type != "debug" && !strings.Contains(m.Text, "responded with a status of 4") {
+			if m.Type != "debug" && m.Type != "info" && !strings.Contains(m.Text, "responded with a status of 4") {
 				b.shown = append(b.shown, m.String())
 			}
 			b.mu.Unlock()

@@ -25,6 +25,9 @@ type exchange struct {
 	id      uuid.UUID
 	arrived time.Time
 	route   string // template
+	// connection ends with the client's connection, and not with the time that
+	// a request may take.
+	connection context.Context
 }
 
 type exchangeKey struct{}
@@ -44,7 +47,7 @@ func (s *Server) surround(router http.Handler) http.Handler {
 // template, never the path or the query, both of which carry tokens.
 func (s *Server) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		x := &exchange{id: uuid.New(), arrived: time.Now(), route: unmatched}
+		x := &exchange{id: uuid.New(), arrived: time.Now(), route: unmatched, connection: r.Context()}
 		recorder := &recorder{ResponseWriter: w}
 		w.Header().Set("X-Request-Id", x.id.String())
 		r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))

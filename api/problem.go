@@ -96,7 +96,9 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
 		header.Set("Retry-After", "1")
 	case http.StatusUnauthorized:
-		header.Set("WWW-Authenticate", "Session") // RFC 9110, 15.5.2: a challenge is a must
+		if header.Get("WWW-Authenticate") == "" {
+			header.Set("WWW-Authenticate", "Session") // RFC 9110, 15.5.2: a challenge is a must
+		}
 	case http.StatusRequestTimeout:
 		header.Set("Connection", "close")
 	}

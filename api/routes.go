@@ -42,6 +42,7 @@ func (s *Server) routes() []route {
 		{"/users/me/sessions/", methods{"GET": s.member(s.listSessions), "DELETE": s.member(s.endOtherSessions)}},
 		{"/users/me/sessions/{session}/", methods{"DELETE": s.member(s.endSession)}},
 		{"/media/{key:.+}", methods{"GET": s.media}},
+		{"/audit/events", methods{"GET": s.auditEvents}},
 		{"/healthz", methods{"GET": s.healthz}},
 		{"/readyz", methods{"GET": s.readyz}},
 		{"/openapi.json", methods{"GET": s.openapi}},

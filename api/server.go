@@ -127,6 +127,8 @@ type Server struct {
 	Media func(ctx context.Context, key string) (body []byte, contentType string, err error)
 	// Mailbox shows what the embedded mail catcher caught; nil for none.
 	Mailbox http.Handler
+	// Audit serves /audit/events; nil for no such path.
+	Audit *Audit
 	// Ready answers /readyz; nil for no such path.
 	Ready Readiness
 	// Series is the content of /users/series/; defaults to DefaultSeries.

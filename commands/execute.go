@@ -35,10 +35,17 @@ func (h *Handler) execute(ctx context.Context, c Caller, id uuid.UUID, s step) (
 	return h.executeFrom(ctx, c, account, s)
 }
 
-// executeFrom runs the step on an account that was just folded: decide, append
-// at the folded revision, and after a conflict look for the own command before
-// deciding again.
+// executeFrom runs the step on an account that was just folded.
 func (h *Handler) executeFrom(ctx context.Context, c Caller, account domain.Account, s step) (domain.Account, error) {
+	ctx, end := h.observe(ctx, c, s.name, account.ID)
+	after, err := h.decide(ctx, c, account, s)
+	end(err)
+	return after, err
+}
+
+// decide decides, appends at the folded revision, and after a conflict looks for
+// the own command before deciding again.
+func (h *Handler) decide(ctx context.Context, c Caller, account domain.Account, s step) (domain.Account, error) {
 	for attempt := range maxAttempts {
 		if account.Applied(c.CommandID) {
 			return account, nil

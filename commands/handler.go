@@ -2,6 +2,7 @@ package commands
 
 import (
 	"cmp"
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
@@ -53,6 +54,18 @@ type Handler struct {
 	Config      Config
 	Now         func() time.Time
 	Logger      *slog.Logger
+	// Observe, when set, is told when a command begins; account is uuid.Nil
+	// while it is not known. The command runs with the returned context, and
+	// end is called once with what it failed of.
+	Observe func(ctx context.Context, c Caller, command string, account uuid.UUID) (_ context.Context, end func(error))
+}
+
+// observe begins a command.
+func (h *Handler) observe(ctx context.Context, c Caller, command string, account uuid.UUID) (context.Context, func(error)) {
+	if h.Observe == nil {
+		return ctx, func(error) {}
+	}
+	return h.Observe(ctx, c, command, account)
 }
 
 // Caller says on whose behalf and within what a command runs.

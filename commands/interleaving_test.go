@@ -4,13 +4,10 @@ import (
 	"errors"
 	"os"
 	"slices"
-	"strconv"
 	"testing"
 	"testing/synctest"
 
 	"pgregory.net/rapid"
-
-	"daybook/domain"
 )
 
 // exploration tries every schedule: stateless model checking with replay from
@@ -46,7 +43,7 @@ type visit struct {
 
 // explore returns the first violation and its schedule.
 func (x *exploration) explore() (path []choice, violation error) {
-	x.email, x.choose = mustParse(ada), x.next
+	x.choose = x.next
 	x.visited, x.todo = map[visit]bool{}, [][]choice{nil}
 	for len(x.todo) > 0 {
 		x.path = x.todo[len(x.todo)-1]
@@ -61,10 +58,10 @@ func (x *exploration) explore() (path []choice, violation error) {
 }
 
 // next follows the prescribed path, then the first option, and notes the others.
-func (x *exploration) next(state uint64, last int, options []choice) (choice, bool) {
+func (x *exploration) next(state func() uint64, last int, options []choice) (choice, bool) {
 	if x.at == len(x.path) {
 		now := x.spent
-		now.state, now.last = state, last
+		now.state, now.last = state(), last
 		if x.preemptions < 0 {
 			now.last = 0
 		}
@@ -104,31 +101,33 @@ func (x *exploration) spend(c choice, last int) {
 	}
 }
 
-func mustParse(address string) domain.Email {
-	email, err := domain.ParseEmail(address)
-	if err != nil {
-		panic(err)
-	}
-	return email
-}
-
-func newExploration(clients, preemptions, faults int) *exploration {
-	x := &exploration{preemptions: preemptions, faults: faults, fences: 2}
+func newExploration(clients, preemptions, faults, fences int) *exploration {
+	x := &exploration{preemptions: preemptions, faults: faults, fences: fences}
 	x.clients, x.store = clients, &memoryStore{}
 	return x
 }
 
-// TestTwoRegistrants tries all interleavings of two, with a fault of each.
-func TestTwoRegistrants(t *testing.T) { explore(t, newExploration(2, -1, 1)) }
+// thorough makes the explorations larger: minutes instead of seconds.
+var thorough = os.Getenv("DAYBOOK_TEST_THOROUGH") != ""
+
+// TestTwoRegistrants tries all interleavings of two, each with a fault at any of
+// its calls.
+func TestTwoRegistrants(t *testing.T) {
+	explore(t, newExploration(2, -1, 2, 1))
+	explore(t, newExploration(2, -1, 1, 2))
+	if thorough {
+		explore(t, newExploration(2, -1, 2, 3))
+	}
+}
 
 // TestThreeRegistrants interrupts clients that could go on a bounded number of
-// times. DAYBOOK_TEST_PREEMPTIONS raises it.
+// times.
 func TestThreeRegistrants(t *testing.T) {
-	preemptions := 2
-	if given, err := strconv.Atoi(os.Getenv("DAYBOOK_TEST_PREEMPTIONS")); err == nil {
-		preemptions = given
+	explore(t, newExploration(3, 2, 1, 2))
+	if thorough {
+		explore(t, newExploration(3, 2, 3, 2))
+		explore(t, newExploration(3, 3, 2, 2))
 	}
-	explore(t, newExploration(3, preemptions, 1))
 }
 
 func explore(t *testing.T, x *exploration) {
@@ -145,7 +144,7 @@ func explore(t *testing.T, x *exploration) {
 // be found out.
 func TestWithoutTheFence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		x := newExploration(2, -1, 0)
+		x := newExploration(2, -1, 0, 1)
 		x.store.fenceless = true
 		if _, err := x.explore(); err == nil {
 			t.Fatalf("no violation in %d schedules", x.schedules)
@@ -157,8 +156,8 @@ func TestWithoutTheFence(t *testing.T) {
 func TestRandomRegistrants(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		picks := rapid.SliceOfN(rapid.IntRange(0, 1<<20), 0, 120).Draw(r, "schedule")
-		s := schedule{clients: rapid.IntRange(3, 4).Draw(r, "clients"), store: &memoryStore{}, email: mustParse(ada)}
-		s.choose = func(_ uint64, _ int, options []choice) (choice, bool) {
+		s := schedule{clients: rapid.IntRange(3, 4).Draw(r, "clients"), store: &memoryStore{}}
+		s.choose = func(_ func() uint64, _ int, options []choice) (choice, bool) {
 			if len(picks) == 0 {
 				return options[0], true
 			}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"log/slog"
 	"runtime"
 	"time"
@@ -54,8 +53,7 @@ type call struct {
 type schedule struct {
 	clients int
 	store   *memoryStore
-	email   domain.Email
-	choose  func(state uint64, last int, options []choice) (choice, bool)
+	choose  func(state func() uint64, last int, options []choice) (choice, bool)
 
 	arrived  chan call
 	finished chan outcome
@@ -74,7 +72,7 @@ var errCutShort = errors.New("schedule cut short")
 
 // run returns what was violated, or errCutShort when choose wants no more.
 func (s *schedule) run() error {
-	s.store.streams = map[string][]domain.Recorded{}
+	s.store.reset()
 	s.arrived, s.finished = make(chan call), make(chan outcome)
 	s.seen, s.faulty, s.waiting = make([]uint64, s.clients), make([]bool, s.clients), map[int]call{}
 	for i := range s.clients {
@@ -91,7 +89,7 @@ func (s *schedule) run() error {
 	if err := s.handler(s.store).Register(context.Background(), callerNumber(s.clients), registration(ada)); err != nil {
 		return fmt.Errorf("a later registrant is refused: %w", err)
 	}
-	return s.store.checkEnd(s.email)
+	return s.store.checkEnd()
 }
 
 func (s *schedule) steps(running int) error {
@@ -107,13 +105,13 @@ func (s *schedule) steps(running int) error {
 				if o.err != nil && !domain.IsKind(o.err, domain.KindUnavailable) {
 					return fmt.Errorf("client %d is refused: %w", o.client, o.err)
 				}
-				s.tell(o.client, "finished", o.gone)
+				s.seen[o.client] = finished
 			}
 		}
-		if err := s.store.check(s.email); err != nil || len(s.waiting) == 0 {
-			return err
+		if s.store.violation != nil || len(s.waiting) == 0 {
+			return s.store.violation
 		}
-		chosen, ok := s.choose(s.state(), last, s.options(last))
+		chosen, ok := s.choose(s.state, last, s.options(last))
 		if !ok {
 			return errCutShort
 		}
@@ -150,27 +148,38 @@ func (s *schedule) grant(chosen choice) {
 	if chosen.fate == runs || chosen.fate == loses {
 		c.run()
 	}
-	if chosen.fate == runs {
-		s.tell(c.client, c.stream, s.store.digest(c.stream))
-	} else {
+	switch {
+	case chosen.fate != runs:
 		s.faulty[c.client] = true
-		s.tell(c.client, "fault", chosen.fate)
+		s.seen[c.client] = interrupted
+	case c.write && domain.IsAddressStream(c.stream):
+		s.seen[c.client] = nextRound
+	default:
+		s.seen[c.client] = mix(s.seen[c.client], mixString(c.stream), s.store.digests[c.stream], uint64(chosen.fate))
 	}
 	c.turn <- chosen.fate
 }
 
-// tell extends what the client has seen; it acts on nothing else.
-func (s *schedule) tell(client int, what ...any) {
-	sum := fnv.New64a()
-	fmt.Fprint(sum, s.seen[client], what)
-	s.seen[client] = sum.Sum64()
-}
+// What a client has seen is the sum of its answers; it acts on nothing else. At
+// these moments Register remembers only which account id it tries, and that is
+// in its next call.
+const (
+	finished = iota
+	interrupted
+	nextRound
+)
 
 // state tells two states of clients and store apart.
 func (s *schedule) state() uint64 {
-	sum := fnv.New64a()
-	fmt.Fprint(sum, s.seen, s.store.digestAll())
-	return sum.Sum64()
+	sum := s.store.digest()
+	for i := range s.clients {
+		fault := uint64(0)
+		if s.faulty[i] {
+			fault = 1
+		}
+		sum = mix(sum, s.seen[i], fault, mixString(s.waiting[i].stream))
+	}
+	return sum
 }
 
 // client registers, and repeats the same command while it has no answer.
@@ -236,7 +245,7 @@ func (g gate) Account(ctx context.Context, id uuid.UUID) (account domain.Account
 }
 
 func (g gate) Claim(ctx context.Context, email domain.Email) (claim domain.Claim, err error) {
-	lost := g.pass(false, claimStream(email), func() { claim, err = g.s.store.Claim(ctx, email) })
+	lost := g.pass(false, theClaim, func() { claim, err = g.s.store.Claim(ctx, email) })
 	return claim, errors.Join(err, lost)
 }
 

@@ -24,6 +24,13 @@ type SignedIn struct {
 // SignIn opens a session. Whether the address is known makes no difference to
 // what is done: two reads, one statement, one hash.
 func (h *Handler) SignIn(ctx context.Context, c Caller, address, password string) (SignedIn, error) {
+	ctx, end := h.observe(ctx, c, "SignIn", uuid.Nil)
+	in, err := h.signIn(ctx, c, address, password)
+	end(err)
+	return in, err
+}
+
+func (h *Handler) signIn(ctx context.Context, c Caller, address, password string) (SignedIn, error) {
 	email, err := domain.ParseEmail(address)
 	if err != nil {
 		return SignedIn{}, ErrCredentials

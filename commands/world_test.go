@@ -135,7 +135,7 @@ func (c *counts) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQu
 
 func (c *counts) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
 
-func (c *counts) observe(operation eventstore.Operation, _ time.Duration, _ error) {
+func (c *counts) observe(_ context.Context, operation eventstore.Operation, _ time.Duration, _ error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.calls[operation]++

@@ -32,7 +32,7 @@ func personal[T any](value *rapid.Generator[T], erased bool) *rapid.Generator[Pe
 // anyEvent draws an event of any type in the table, by what its members are.
 func anyEvent(erased bool) *rapid.Generator[Event] {
 	return rapid.Custom(func(t *rapid.T) Event {
-		return rapid.OneOf(requests(erased), facts(erased)).Draw(t, "event")
+		return rapid.OneOf(requests(erased), facts(erased), operations()).Draw(t, "event")
 	})
 }
 
@@ -103,6 +103,25 @@ func access(kind int, erased bool) *rapid.Generator[Event] {
 			return StoreOpened{a, text, rapid.MapOf(anyText, anyText).Draw(t, "fingerprints")}
 		default:
 			return KeyRotated{text, anyText.Draw(t, "fingerprint")}
+		}
+	})
+}
+
+// operations draws events of the store's own stream.
+func operations() *rapid.Generator[Event] {
+	texts := rapid.SliceOfN(anyText, 1, 3)
+	return rapid.Custom(func(t *rapid.T) Event {
+		switch rapid.IntRange(0, 2).Draw(t, "kind") {
+		case 0:
+			return TokenCreated{anyID.Draw(t, "token"), texts.Draw(t, "scopes"), anyTime.Draw(t, "end")}
+		case 1:
+			return TokenRevoked{anyID.Draw(t, "token")}
+		default:
+			return AuditRead{
+				TokenID: rapid.Ptr(anyID, true).Draw(t, "token"), Opened: rapid.Bool().Draw(t, "opened"), Follow: rapid.Bool().Draw(t, "follow"),
+				After: rapid.Uint64().Draw(t, "after"), Account: rapid.Ptr(anyID, true).Draw(t, "account"), Types: texts.Draw(t, "types"),
+				Since: rapid.Ptr(anyTime, true).Draw(t, "since"), Until: rapid.Ptr(anyTime, true).Draw(t, "until"), Limit: rapid.Int().Draw(t, "limit"),
+			}
 		}
 	})
 }

@@ -24,7 +24,9 @@ type Account struct {
 	BirthDate   string        `json:"birth_date"`
 	Thumbnail   string        `json:"thumbnail"` // object key
 	Staff       bool          `json:"staff"`
-	JoinedAt    time.Time     `json:"joined_at"`
+	JoinedAt    time.Time     `json:"joined_at"` // zero when never registered
+	// Erased says that the personal fields are gone for ever, not empty.
+	Erased bool `json:"erased"`
 }
 
 // Active reports whether the person may sign in.
@@ -44,6 +46,6 @@ func AccountOf(a domain.Account) Account {
 		ID: a.ID, Revision: a.Revision, Version: a.Version, Status: a.Status, Email: a.Email,
 		FirstName: a.Profile.FirstName, LastName: a.Profile.LastName, PhoneNumber: a.Profile.PhoneNumber,
 		GithubLink: a.Profile.GithubLink, BirthDate: a.Profile.BirthDate, Thumbnail: a.Profile.Thumbnail,
-		Staff: a.Staff, JoinedAt: a.JoinedAt,
+		Staff: a.Staff, JoinedAt: a.JoinedAt, Erased: a.Erased,
 	}
 }

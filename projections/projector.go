@@ -2,8 +2,10 @@ package projections
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/jackc/pgx/v5"
@@ -19,19 +21,27 @@ import (
 type View interface {
 	// Name is the name of the view and, with its version, of its checkpoint.
 	Name() string
+	// Wants reports whether the view is built from the stream. Events of other
+	// streams are passed over without being decoded.
+	Wants(stream string) bool
+	// Personal reports whether sealed boxes are opened for the view. To any
+	// other view every personal part is erased: it cannot show one, and it is
+	// built without keys.
+	Personal() bool
 	// Queue adds what the events change to the batch, folded per row. It does
 	// no I/O. Applying the same events again must change nothing.
 	Queue(batch *pgx.Batch, events []domain.Recorded) error
 }
 
 // Projector feeds one view from the event store. It is a Watermill handler for
-// batch messages, used by one goroutine.
+// batch messages.
 type Projector struct {
 	Pool   *pgxpool.Pool
 	Vault  *vault.Vault
 	View   View
 	Logger *slog.Logger
 
+	mu         sync.Mutex
 	checkpoint postgres.Checkpoint
 }
 
@@ -41,6 +51,8 @@ func (p *Projector) CheckpointName() string { return "projection:" + p.View.Name
 // Start makes this projector the owner and returns the position after which its
 // events begin.
 func (p *Projector) Start(ctx context.Context) (after uint64, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.checkpoint, err = postgres.TakeCheckpoint(ctx, p.Pool, p.CheckpointName())
 	return p.checkpoint.Position, err
 }
@@ -51,26 +63,103 @@ func (p *Projector) Handle(msg *message.Message) error {
 }
 
 // Apply applies an ordered batch in one transaction and one round trip, besides
-// one query for data keys that are not cached.
+// one query for data keys that are not cached. Events from before the
+// checkpoint change nothing. Errors are postgres.ErrNotOwner when another
+// projector has started, postgres.ErrHole when events are missing,
+// domain.ErrUnknownEvent and vault.ErrKeyLost when one cannot be read; nothing
+// of the batch is applied then.
 func (p *Projector) Apply(ctx context.Context, events []domain.Stored) error {
-	if len(events) == 0 {
-		return nil
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	err := p.apply(ctx, events)
+	if errors.Is(err, postgres.ErrNotOwner) && p.resume(ctx) {
+		err = p.apply(ctx, events)
 	}
-	recorded, err := p.Vault.Decode(ctx, events...)
 	if err != nil {
 		return fmt.Errorf("project %s: %w", p.View.Name(), err)
 	}
-	batch := &pgx.Batch{}
-	moved := p.checkpoint.Advance(batch, events[len(events)-1].Position, len(events))
-	if err := p.View.Queue(batch, recorded); err != nil {
-		return fmt.Errorf("project %s: %w", p.View.Name(), err)
+	return nil
+}
+
+func (p *Projector) apply(ctx context.Context, events []domain.Stored) error {
+	events = p.ahead(events)
+	if len(events) == 0 {
+		return nil
 	}
-	batch.Queue(`SELECT pg_notify($1, $2)`, channel, p.View.Name())
+	recorded, err := p.decode(ctx, events)
+	if err != nil {
+		return err
+	}
+	batch := &pgx.Batch{}
+	// The checkpoint and what was done up to it are lost together, if at all:
+	// a crash of the database costs applying them once more.
+	batch.Queue(`SELECT set_config('synchronous_commit', 'off', true)`)
+	moved := p.checkpoint.Advance(batch, events[len(events)-1].Position, len(events))
+	if err := p.queue(batch, recorded); err != nil {
+		return err
+	}
 	// A batch outside of a transaction is one implicit transaction: all of its
 	// statements or none, in one round trip.
 	if err := p.Pool.SendBatch(ctx, batch).Close(); err != nil {
-		return fmt.Errorf("project %s: %w", p.View.Name(), postgres.Explain(err))
+		return postgres.Explain(err)
 	}
 	p.checkpoint = moved
 	return nil
+}
+
+// ahead leaves out what comes once more from before the checkpoint, which must
+// not go back.
+func (p *Projector) ahead(events []domain.Stored) []domain.Stored {
+	for len(events) > 0 && events[0].Position < p.checkpoint.Position {
+		events = events[1:]
+	}
+	return events
+}
+
+func (p *Projector) decode(ctx context.Context, events []domain.Stored) ([]domain.Recorded, error) {
+	wanted := make([]domain.Stored, 0, len(events))
+	for _, event := range events {
+		if p.View.Wants(event.Stream) {
+			wanted = append(wanted, event)
+		}
+	}
+	if p.View.Personal() {
+		return p.Vault.Decode(ctx, wanted...)
+	}
+	recorded := make([]domain.Recorded, len(wanted))
+	for i, event := range wanted {
+		var err error
+		if recorded[i], err = domain.Decode(event, shut); err != nil {
+			return nil, err
+		}
+	}
+	return recorded, nil
+}
+
+// shut opens no box.
+func shut([]byte) ([]byte, error) { return nil, domain.ErrErased }
+
+// queue adds the view's statements and, if there are any, wakes who waits.
+func (p *Projector) queue(batch *pgx.Batch, events []domain.Recorded) error {
+	before := batch.Len()
+	if err := p.View.Queue(batch, events); err != nil {
+		return err
+	}
+	if batch.Len() > before {
+		batch.Queue(`SELECT pg_notify($1, $2)`, channel, p.View.Name())
+	}
+	return nil
+}
+
+// resume finds the checkpoint where a commit left it whose answer was lost, and
+// reports whether it is still this projector's.
+func (p *Projector) resume(ctx context.Context) bool {
+	var position int64
+	err := p.Pool.QueryRow(ctx, `SELECT position FROM app.checkpoints WHERE name = $1 AND epoch = $2`,
+		p.checkpoint.Name, p.checkpoint.Epoch).Scan(&position)
+	if err != nil || uint64(position) == p.checkpoint.Position {
+		return false
+	}
+	p.checkpoint.Position = uint64(position)
+	return true
 }

@@ -10,7 +10,9 @@ import (
 
 // views are all read models.
 func views() []projections.View {
-	return []projections.View{projections.Accounts{}}
+	return []projections.View{
+		projections.Accounts{}, projections.Activity{}, projections.Resets{}, projections.Registrations{}, projections.Presence{},
+	}
 }
 
 // reactors are the names of the checkpoints of what acts on the outside.

@@ -17,6 +17,8 @@ type dataDir struct {
 	lock *os.File
 }
 
+var errInUse = errors.New("is in use by another process")
+
 // openDataDir creates the directory and locks it. The lock ends with the
 // process, however that ends.
 func openDataDir(path string) (*dataDir, error) {
@@ -34,7 +36,7 @@ func openDataDir(path string) (*dataDir, error) {
 	}
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		_ = lock.Close()
-		return nil, fmt.Errorf("DAYBOOK_DATA_DIR %s is in use by another process", absolute)
+		return nil, fmt.Errorf("DAYBOOK_DATA_DIR %s %w", absolute, errInUse)
 	}
 	return &dataDir{absolute, lock}, nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"daybook/api"
 	"daybook/domain"
+	"daybook/internal/audit"
 	"daybook/internal/objectstore"
 	"daybook/internal/thumbnail"
 	"daybook/projections"
@@ -18,7 +19,7 @@ import (
 )
 
 // handler wires the API.
-func (a *App) handler() (http.Handler, error) {
+func (a *App) handler(auditor *audit.Reader) (http.Handler, error) {
 	s := a.settings
 	proxies, err := s.proxies()
 	if err != nil {
@@ -40,6 +41,7 @@ func (a *App) handler() (http.Handler, error) {
 		Thumbnails:  thumbnail.New(thumbnail.Config{}),
 		Media:       a.media,
 		Mailbox:     a.backends.mailbox(),
+		Audit:       &api.Audit{Tokens: a.parts.apiTokens(), Reader: auditor},
 		Ready:       a.ready,
 		Series:      series,
 		Config: api.Config{

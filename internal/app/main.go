@@ -23,6 +23,8 @@ type commandLine struct {
 	Projector   projectorCommand   `cmd:"" help:"The projectors alone; a second process stands by."`
 	Worker      workerCommand      `cmd:"" help:"One worker alone."`
 	Migrate     migrateCommand     `cmd:"" help:"Bring the database up to date and make missing checkpoints."`
+	Audit       auditCommand       `cmd:"" help:"Read the audit trail."`
+	Token       tokenCommand       `cmd:"" help:"Tokens of machines."`
 	Config      configCommand      `cmd:"" help:"Print the effective settings, secrets redacted."`
 	Healthcheck healthcheckCommand `cmd:"" help:"Ask a running service whether it is well."`
 	Version     versionCommand     `cmd:"" help:"Print the version."`
@@ -35,6 +37,7 @@ type invocation struct {
 	ctx      context.Context
 	settings *Settings
 	out      io.Writer
+	notes    io.Writer // for the person at the terminal, besides what was asked for
 	logger   *slog.Logger
 }
 
@@ -58,7 +61,7 @@ func Main(ctx context.Context, args []string, out, logs io.Writer) error {
 		return err
 	}
 	logger := slog.New(slog.NewJSONHandler(logs, &slog.HandlerOptions{Level: line.logLevel()}))
-	return parsed.Run(&invocation{ctx, &line.Settings, out, logger})
+	return parsed.Run(&invocation{ctx, &line.Settings, out, logs, logger})
 }
 
 type serveCommand struct{}

@@ -47,6 +47,7 @@ type parts struct {
 	pool       *pgxpool.Pool
 	vaultPool  *pgxpool.Pool
 	client     *eventstore.Client
+	replays    *eventstore.Client // of the audit, so that a slow reader costs little
 	vault      *vault.Vault
 	repository *eventstore.Repository
 	tokens     *token.Maker
@@ -67,22 +68,27 @@ func connect(ctx context.Context, s *Settings, b *backends, migrate bool, logger
 			p.close()
 		}
 	}()
-	if p.keys, err = loadKeys(s, b.keys); err != nil {
-		return nil, err
-	}
-	if p.idKey, err = p.keys.idKey(); err != nil {
-		return nil, err
-	}
 	if b.mail != nil {
 		p.smtpURL = b.mail.URL()
-	}
-	if err := p.openDatabases(ctx, s, b, migrate); err != nil {
-		return nil, err
 	}
 	if err := p.openObjects(ctx, s, b); err != nil {
 		return nil, err
 	}
-	return p, p.openStore(ctx, s, b, logger)
+	return p, p.openRecords(ctx, s, b, migrate, logger)
+}
+
+// openRecords opens what is kept for good: keys, databases and event store.
+func (p *parts) openRecords(ctx context.Context, s *Settings, b *backends, migrate bool, logger *slog.Logger) (err error) {
+	if p.keys, err = loadKeys(s, b.keys); err != nil {
+		return err
+	}
+	if p.idKey, err = p.keys.idKey(); err != nil {
+		return err
+	}
+	if err := p.openDatabases(ctx, s, b, migrate); err != nil {
+		return err
+	}
+	return p.openStore(ctx, s, b, logger)
 }
 
 func (p *parts) openDatabases(ctx context.Context, s *Settings, b *backends, migrate bool) (err error) {
@@ -129,12 +135,16 @@ func (p *parts) openObjects(ctx context.Context, s *Settings, b *backends) (err 
 }
 
 func (p *parts) openStore(ctx context.Context, s *Settings, b *backends, logger *slog.Logger) (err error) {
-	p.client, err = eventstore.NewClient(eventstore.Config{
+	config := eventstore.Config{
 		URL: s.EventStoreURL, Socket: b.socket, Namespace: s.Namespace,
 		Prefixes: []string{"account-", "access-", "address-", domain.StoreStream},
 		Logger:   logger.With(slog.String("part", "event store client")),
-	})
-	if err != nil {
+	}
+	if p.client, err = eventstore.NewClient(config); err != nil {
+		return err
+	}
+	config.BufferBytes = replayBuffer
+	if p.replays, err = eventstore.NewClient(config); err != nil {
 		return err
 	}
 	p.vault = vault.New(p.vaultPool, p.keys.master)
@@ -151,8 +161,10 @@ func (p *parts) openStore(ctx context.Context, s *Settings, b *backends, logger 
 
 // close gives everything back. It may be called on half-opened parts.
 func (p *parts) close() {
-	if p.client != nil {
-		p.client.Close()
+	for _, client := range []*eventstore.Client{p.client, p.replays} {
+		if client != nil {
+			client.Close()
+		}
 	}
 	if p.vaultPool != nil && p.vaultPool != p.pool {
 		p.vaultPool.Close()

@@ -32,11 +32,15 @@ func (a *App) parcel() ([]func(context.Context) error, error) {
 		work = append(work, mail...)
 	}
 	if a.roles.API {
-		handler, err := a.handler()
+		auditor, err := a.parts.auditor(a.logger)
 		if err != nil {
 			return nil, err
 		}
-		work = append(work, a.changes.Run, func(ctx context.Context) error {
+		handler, err := a.handler(auditor)
+		if err != nil {
+			return nil, err
+		}
+		work = append(work, a.changes.Run, auditor.Run, func(ctx context.Context) error {
 			return serveHTTP(ctx, a.listener, handler, a.logger)
 		})
 	}

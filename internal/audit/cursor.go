@@ -50,8 +50,9 @@ func (c Cursors) At(position uint64) string {
 // Position reads a cursor. It refuses (domain.KindInvalid) what this service has
 // not made, and cursors of another store.
 func (c Cursors) Position(cursor string) (uint64, error) {
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
-	if err != nil || len(raw) != cursorSize+cursorCode || raw[0] != cursorVersion {
+	raw, err := base64.RawURLEncoding.DecodeString(cursor)
+	// The text is compared as well: decoding passes over line breaks.
+	if err != nil || len(raw) != cursorSize+cursorCode || raw[0] != cursorVersion || base64.RawURLEncoding.EncodeToString(raw) != cursor {
 		return 0, errCursor
 	}
 	value, code := raw[:cursorSize], raw[cursorSize:]

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -41,7 +42,7 @@ type Query struct {
 func (q Query) Validate() error {
 	var errs []error
 	if q.Limit < 0 || q.Limit > MaxLimit {
-		errs = append(errs, domain.Invalid("limit", "limit must be a number from 1 to 100000"))
+		errs = append(errs, errLimit)
 	}
 	for _, name := range q.Types {
 		if !slices.ContainsFunc(domain.EventNames(), func(n domain.EventName) bool { return n.Name == name }) {
@@ -96,6 +97,17 @@ func given(t time.Time) *time.Time {
 	}
 	t = domain.Micro(t)
 	return &t
+}
+
+var errLimit = domain.Invalid("limit", "limit must be a number from 1 to "+strconv.Itoa(MaxLimit))
+
+// ParseLimit reads a number from 1 to MaxLimit.
+func ParseLimit(text string) (int, error) {
+	limit, err := strconv.Atoi(text)
+	if err != nil || limit < 1 || limit > MaxLimit {
+		return 0, errLimit
+	}
+	return limit, nil
 }
 
 // ParseAccount reads the one canonical spelling of an account's id.

@@ -24,6 +24,9 @@ var (
 // ErrStopping ends replays because the process ends.
 var ErrStopping = errors.New("the audit reader is stopping")
 
+// openTimeout bounds how long a store that is away is waited for.
+const openTimeout = 5 * time.Second
+
 // Config says what a Reader reads and how many may read.
 type Config struct {
 	// Client reads. It should be one of its own with a small
@@ -100,6 +103,8 @@ func (r *Reader) Open(ctx context.Context, q Query, use Use) (*Replay, error) {
 	if err := q.Validate(); err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
 	tail, err := r.config.Client.Tail(ctx)
 	if err != nil {
 		return nil, unavailable(err)

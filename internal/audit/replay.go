@@ -57,6 +57,9 @@ func (p *Replay) Close() { p.release.Do(func() { p.reader.readers.Release(1) }) 
 // Tail is the position of the last event when reading began.
 func (p *Replay) Tail() uint64 { return p.tail }
 
+// Position is up to where everything has been considered.
+func (p *Replay) Position() uint64 { return p.position }
+
 // Batches yields what the query wants, in commit order, and an empty batch at
 // least once a Config.Tick, for heartbeats. It ends at the query's end, when ctx
 // ends (with its cause) or with an error. A broken connection to the store does

@@ -49,7 +49,7 @@ func attempt[T any](ctx context.Context, c *Client, operation Operation, call fu
 	if o.err != nil && errors.Is(context.Cause(ctx), errNoAnswer) {
 		conn.retire()
 	}
-	c.config.Observe(operation, time.Since(start), o.err)
+	c.config.Observe(ctx, operation, time.Since(start), o.err)
 	return o.value, o.err
 }
 

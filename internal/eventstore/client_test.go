@@ -312,7 +312,7 @@ func TestObserveCountsRoundTrips(t *testing.T) {
 	count := map[eventstore.Operation]int{}
 	client := newClient(t, eventstore.Config{
 		Socket: socket(nodetest.Start(t)),
-		Observe: func(o eventstore.Operation, _ time.Duration, _ error) {
+		Observe: func(_ context.Context, o eventstore.Operation, _ time.Duration, _ error) {
 			mu.Lock()
 			defer mu.Unlock()
 			count[o]++

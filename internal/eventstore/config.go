@@ -1,6 +1,7 @@
 package eventstore
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -46,8 +47,9 @@ type Config struct {
 	// reconnections. Nil means silence.
 	Logger *slog.Logger
 	// Observe, when set, is called after every round trip to the store: each
-	// repetition of a call is one of its own. It must not block.
-	Observe func(operation Operation, duration time.Duration, err error)
+	// repetition of a call is one of its own; ctx is that of the call. See
+	// Outcome for err. It must not block.
+	Observe func(ctx context.Context, operation Operation, duration time.Duration, err error)
 }
 
 // Operation names a kind of round trip to Config.Observe.
@@ -74,7 +76,7 @@ func (c Config) withDefaults() Config {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	if c.Observe == nil {
-		c.Observe = func(Operation, time.Duration, error) {}
+		c.Observe = func(context.Context, Operation, time.Duration, error) {}
 	}
 	return c
 }

@@ -48,7 +48,7 @@ func (c *Client) read(ctx context.Context, what string, operation Operation, ope
 // hands its events to take, which may end it.
 func (c *Client) readOnce(ctx context.Context, operation Operation, open opener, take func(*esdb.RecordedEvent) bool) (err error) {
 	start := time.Now()
-	defer func() { c.config.Observe(operation, time.Since(start), err) }()
+	defer func() { c.config.Observe(ctx, operation, time.Since(start), err) }()
 	conn, err := c.acquire()
 	if err != nil {
 		return err

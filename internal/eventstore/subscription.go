@@ -75,7 +75,7 @@ func (c *Client) SubscribeStream(ctx context.Context, stream string, after int64
 
 func (c *Client) subscribe(ctx context.Context, operation Operation, open func(context.Context, *esdb.Client) (*esdb.Subscription, error)) (_ *Subscription, err error) {
 	start := time.Now()
-	defer func() { c.config.Observe(operation, time.Since(start), err) }()
+	defer func() { c.config.Observe(ctx, operation, time.Since(start), err) }()
 	conn, err := c.acquire()
 	if err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package eventstore_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -131,7 +132,7 @@ func TestConflictAfterCut(t *testing.T) {
 	var looked atomic.Int64
 	client := newClient(t, eventstore.Config{
 		Socket: p.socket, Backoff: time.Millisecond,
-		Observe: func(o eventstore.Operation, _ time.Duration, _ error) {
+		Observe: func(_ context.Context, o eventstore.Operation, _ time.Duration, _ error) {
 			if o == eventstore.OpReadStream {
 				looked.Add(1)
 			}

@@ -15,8 +15,9 @@ type Status struct {
 	// one stream; Acked says that there was one.
 	Position uint64
 	Acked    bool
-	// Connected says that events can come.
+	// Connected says that events can come, and Since when this has been as it is.
 	Connected bool
+	Since     time.Time
 	// CaughtUp says that all events so far were acked.
 	CaughtUp bool
 	// Behind is for how long this has not been so.
@@ -65,13 +66,16 @@ type health struct {
 func (h *health) connected() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.status.Connected, h.status.Err = true, nil
+	h.status.Connected, h.status.Since, h.status.Err = true, time.Now(), nil
 }
 
 func (h *health) disconnected(err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.setCaughtUp(false)
+	if h.status.Connected {
+		h.status.Since = time.Now()
+	}
 	h.live, h.status.Connected, h.status.Err = false, false, err
 }
 

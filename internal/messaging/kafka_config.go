@@ -1,6 +1,7 @@
 package messaging
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -13,6 +14,7 @@ import (
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/sasl"
 	"github.com/segmentio/kafka-go/sasl/plain"
+	"github.com/segmentio/kafka-go/sasl/scram"
 )
 
 // Kafka says how to reach a Kafka cluster.
@@ -21,12 +23,16 @@ type Kafka struct {
 	Brokers []string
 	// TLS, when not nil, encrypts connections.
 	TLS *tls.Config
-	// User and Password, when set, are sent by SASL PLAIN.
+	// User and Password, when set, are shown by SASL.
 	User, Password string
+	// SASL is how: "plain" (the default), "scram-sha-256" or "scram-sha-512".
+	SASL string
 	// Topic says how missing topics are made. Nil: they are waited for.
 	Topic *KafkaTopic
 	// Logger gets lost connections and nacks. Nil means silence.
 	Logger *slog.Logger
+
+	mechanism sasl.Mechanism
 }
 
 // KafkaTopic says how a topic is made.
@@ -37,10 +43,10 @@ type KafkaTopic struct {
 	Replicas int
 }
 
-// ParseKafkaURL reads kafka://[user:password@]host:port[,host:port…][?tls=true].
+// ParseKafkaURL reads kafka://[user:password@]host:port[,host:port…][?tls=true&sasl=…].
 // Its errors name DAYBOOK_KAFKA_URL and never show what it holds.
 func ParseKafkaURL(text string) (Kafka, error) {
-	malformed := errors.New("DAYBOOK_KAFKA_URL: want kafka://[user:password@]host:port[,host:port…][?tls=true]")
+	malformed := errors.New("DAYBOOK_KAFKA_URL: want kafka://[user:password@]host:port[,host:port…][?tls=true&sasl=…]")
 	rest, ok := strings.CutPrefix(text, "kafka://")
 	if !ok {
 		return Kafka{}, malformed
@@ -75,9 +81,10 @@ func (k Kafka) withSettings(query string, malformed error) (Kafka, error) {
 		case name == "tls" && settings.Get(name) == "true":
 			k.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
 		case name == "tls" && settings.Get(name) == "false":
-		case name == "sasl" && settings.Get(name) == "plain":
+		case name == "sasl" && mechanisms[settings.Get(name)] != nil:
+			k.SASL = settings.Get(name)
 		default:
-			return Kafka{}, errors.New("DAYBOOK_KAFKA_URL: settings are tls=true, tls=false and sasl=plain")
+			return Kafka{}, errors.New("DAYBOOK_KAFKA_URL: settings are tls (true, false) and sasl (plain, scram-sha-256, scram-sha-512)")
 		}
 	}
 	return k, nil
@@ -93,27 +100,47 @@ func (k Kafka) validate() error {
 	return nil
 }
 
-func (k Kafka) withDefaults() Kafka {
+// mechanisms are the ways to show a password.
+var mechanisms = map[string]func(user, password string) (sasl.Mechanism, error){
+	"plain": func(user, password string) (sasl.Mechanism, error) {
+		return plain.Mechanism{Username: user, Password: password}, nil
+	},
+	"scram-sha-256": func(user, password string) (sasl.Mechanism, error) {
+		return scram.Mechanism(scram.SHA256, user, password)
+	},
+	"scram-sha-512": func(user, password string) (sasl.Mechanism, error) {
+		return scram.Mechanism(scram.SHA512, user, password)
+	},
+}
+
+func (k Kafka) withDefaults() (Kafka, error) {
+	if err := k.validate(); err != nil {
+		return Kafka{}, err
+	}
 	if k.Logger == nil {
 		k.Logger = slog.New(slog.DiscardHandler)
 	}
-	return k
-}
-
-func (k Kafka) mechanism() sasl.Mechanism {
 	if k.User == "" {
-		return nil
+		return k, nil
 	}
-	return plain.Mechanism{Username: k.User, Password: k.Password}
+	mechanism, ok := mechanisms[cmp.Or(k.SASL, "plain")]
+	if !ok {
+		return Kafka{}, fmt.Errorf("kafka: unknown SASL mechanism %q", k.SASL)
+	}
+	var err error
+	if k.mechanism, err = mechanism(k.User, k.Password); err != nil {
+		return Kafka{}, errors.New("kafka: user or password has characters that SASL forbids")
+	}
+	return k, nil
 }
 
 func (k Kafka) dialer() *kafka.Dialer {
-	return &kafka.Dialer{Timeout: 10 * time.Second, DualStack: true, TLS: k.TLS, SASLMechanism: k.mechanism()}
+	return &kafka.Dialer{Timeout: 10 * time.Second, DualStack: true, TLS: k.TLS, SASLMechanism: k.mechanism}
 }
 
 // transport finds new topics and partitions within a second; the default is six.
 func (k Kafka) transport() *kafka.Transport {
-	return &kafka.Transport{TLS: k.TLS, SASL: k.mechanism(), MetadataTTL: time.Second}
+	return &kafka.Transport{TLS: k.TLS, SASL: k.mechanism, MetadataTTL: time.Second}
 }
 
 // ensureTopic makes the topic unless it is there. Joining a group before its

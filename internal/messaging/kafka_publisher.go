@@ -2,6 +2,7 @@ package messaging
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -32,13 +33,13 @@ type KafkaPublisher struct {
 
 // NewKafkaPublisher checks the configuration. It does no I/O.
 func NewKafkaPublisher(config KafkaPublisherConfig) (*KafkaPublisher, error) {
-	if err := config.Kafka.validate(); err != nil {
+	var err error
+	if config.Kafka, err = config.Kafka.withDefaults(); err != nil {
 		return nil, err
 	}
 	if config.Key == nil {
 		config.Key = func(string, *message.Message) string { return "" }
 	}
-	config.Kafka = config.Kafka.withDefaults()
 	transport := config.Kafka.transport()
 	return &KafkaPublisher{config: config, transport: transport, writer: &kafka.Writer{
 		Addr: kafka.TCP(config.Kafka.Brokers...), Transport: transport,
@@ -74,10 +75,28 @@ func (p *KafkaPublisher) Publish(topic string, messages ...*message.Message) err
 		}
 		records[i] = kafkaMessage(topic, key, m)
 	}
-	if err := p.writer.WriteMessages(ctx, records...); err != nil {
+	if err := p.write(ctx, records); err != nil {
 		return fmt.Errorf("publish to kafka topic %s: %w", topic, err)
 	}
 	return nil
+}
+
+// topicPatience is how long a new topic may take to become known everywhere.
+const topicPatience = 5 * time.Second
+
+// write repeats what failed because the topic is not known yet: then nothing
+// was written. It differs from kafka.WriteErrors, which has an error for each
+// message and which the Writer has repeated by itself already.
+func (p *KafkaPublisher) write(ctx context.Context, records []kafka.Message) error {
+	pauses := pauses(5*time.Millisecond, 500*time.Millisecond)
+	for start := time.Now(); ; {
+		err := p.writer.WriteMessages(ctx, records...)
+		code, unwritten := errors.AsType[kafka.Error](err)
+		if !unwritten || code != kafka.UnknownTopicOrPartition || time.Since(start) > topicPatience || ctx.Err() != nil {
+			return err
+		}
+		sleep(ctx, pauses.NextBackOff())
+	}
 }
 
 // ensureTopic makes a topic before the first message to it.

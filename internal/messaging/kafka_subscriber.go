@@ -46,14 +46,10 @@ func (c KafkaSubscriberConfig) withDefaults() KafkaSubscriberConfig {
 		}
 	}
 	c.MaxNackBackoff = max(c.MaxNackBackoff, c.NackBackoff)
-	c.Kafka = c.Kafka.withDefaults()
 	return c
 }
 
 func (c KafkaSubscriberConfig) validate() error {
-	if err := c.Kafka.validate(); err != nil {
-		return err
-	}
 	for _, d := range []time.Duration{c.CommitInterval, c.Heartbeat, c.Session, c.JoinBackoff, c.NackBackoff, c.MaxNackBackoff, c.DrainTimeout} {
 		if d < 0 {
 			return errors.New("kafka subscriber: a duration is negative")
@@ -82,6 +78,10 @@ type KafkaSubscriber struct {
 func NewKafkaSubscriber(config KafkaSubscriberConfig) (*KafkaSubscriber, error) {
 	config = config.withDefaults()
 	if err := config.validate(); err != nil {
+		return nil, err
+	}
+	var err error
+	if config.Kafka, err = config.Kafka.withDefaults(); err != nil {
 		return nil, err
 	}
 	s := &KafkaSubscriber{config: config}

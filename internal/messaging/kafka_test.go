@@ -227,6 +227,30 @@ func TestKafkaRebalance(t *testing.T) {
 	work.Wait()
 }
 
+func TestKafkaSASL(t *testing.T) {
+	for url, method := range map[string]string{
+		"": "PLAIN", "?sasl=plain": "PLAIN", "?sasl=scram-sha-256": "SCRAM-SHA-256", "?sasl=scram-sha-512": "SCRAM-SHA-512",
+	} {
+		t.Run(method, func(t *testing.T) {
+			brokers := startKafka(t, kfake.EnableSASL(), kfake.Superuser(method, "user", "s3cret")).ListenAddrs()
+			for password, works := range map[string]bool{"s3cret": true, "wrong": false} {
+				k, err := messaging.ParseKafkaURL("kafka://user:" + password + "@" + brokers[0] + url)
+				if err != nil {
+					t.Fatal(err)
+				}
+				k.Topic = &messaging.KafkaTopic{Partitions: 1, Replicas: 1}
+				s, err := messaging.NewKafkaSubscriber(messaging.KafkaSubscriberConfig{Kafka: k})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := s.SubscribeInitialize("events"); (err == nil) != works {
+					t.Errorf("password %s: %v", password, err)
+				}
+			}
+		})
+	}
+}
+
 func TestKafkaURL(t *testing.T) {
 	k, err := messaging.ParseKafkaURL("kafka://us%40er:p%2Fw@h1:9092,h2:9093?tls=true&sasl=plain")
 	if err != nil || len(k.Brokers) != 2 || k.Brokers[1] != "h2:9093" || k.TLS == nil || k.User != "us@er" || k.Password != "p/w" {

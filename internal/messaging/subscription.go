@@ -37,7 +37,7 @@ func newSubscription(s *Subscriber, ctx context.Context, topic string, target Ta
 		output: make(chan *message.Message),
 		values: context.WithoutCancel(ctx), running: running,
 		stop:   func() { detach(); cancel() },
-		health: health{since: time.Now()},
+		health: health{since: time.Now(), status: Status{Since: time.Now()}},
 	}
 }
 

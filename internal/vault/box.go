@@ -57,7 +57,8 @@ func (v *Vault) Keyring(ctx context.Context, subjects ...uuid.UUID) (*Keyring, e
 		return ring, nil
 	}
 	rows, err := v.pool.Query(ctx, `
-		SELECT subject, version, master_key_id, wrapped FROM vault.data_keys WHERE subject = ANY($1)
+		SELECT subject, version, master_key_id, wrapped FROM vault.data_keys k WHERE subject = ANY($1)
+			AND NOT EXISTS (SELECT FROM vault.erased_subjects e WHERE e.subject = k.subject)
 		UNION ALL SELECT subject, 0, '', ''::bytea FROM vault.erased_subjects WHERE subject = ANY($1)`, missing)
 	if err != nil {
 		return nil, fmt.Errorf("load data keys: %w", err)

@@ -43,13 +43,19 @@ func (c *cache) get(subject uuid.UUID, now time.Time) (dataKey, bool) {
 func (c *cache) put(subject uuid.UUID, key dataKey, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if _, known := c.keys[subject]; !known {
+		c.makeRoom()
+	}
+	c.keys[subject] = cached{key, now.Add(c.age)}
+}
+
+func (c *cache) makeRoom() {
 	for dropped := range c.keys {
 		if len(c.keys) < c.size {
-			break
+			return
 		}
 		delete(c.keys, dropped)
 	}
-	c.keys[subject] = cached{key, now.Add(c.age)}
 }
 
 // fill copies what is known into keys and returns the rest.

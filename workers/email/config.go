@@ -2,6 +2,7 @@ package email
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -9,6 +10,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 // Config says how mails are made and sent.
@@ -33,6 +36,20 @@ type Config struct {
 	FirstPause time.Duration
 	// Logger gets what was sent and what was not, by ids. Default: none.
 	Logger *slog.Logger
+	// Observe, when set, is told when a try to send a mail begins. The try runs
+	// with the returned context, and end is called once with the outcome: sent,
+	// skipped, failed (for good) or retried.
+	Observe func(ctx context.Context, s Sending) (_ context.Context, end func(outcome string))
+}
+
+// Sending is a try to send a mail.
+type Sending struct {
+	Mail string // kind of mail, such as reset
+	// Event asked for the mail; uuid.Nil for a mail of which there is no event.
+	Event   uuid.UUID
+	Account uuid.UUID
+	// Traceparent is that of the event, empty when it has none.
+	Traceparent string
 }
 
 // settings are a Config that was understood.
@@ -51,6 +68,9 @@ func (c Config) understand() (settings, error) {
 	c.Timeout = cmp.Or(c.Timeout, 45*time.Second)
 	c.FirstPause = cmp.Or(c.FirstPause, 2*time.Second)
 	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
+	if c.Observe == nil {
+		c.Observe = func(ctx context.Context, _ Sending) (context.Context, func(string)) { return ctx, func(string) {} }
+	}
 	if c.MaxWorkers < 0 || c.Timeout < 0 || c.FirstPause < 0 {
 		return settings{}, errors.New("numbers and times of the mail workers must not be negative")
 	}

@@ -1,6 +1,7 @@
 package email
 
 import (
+	"log/slog"
 	"time"
 
 	"github.com/google/uuid"
@@ -41,6 +42,8 @@ type eventJob struct {
 	Request    uuid.UUID `json:"request"`
 	OccurredAt time.Time `json:"occurred_at"`
 	Until      time.Time `json:"until"` // the mail is untrue from then on
+	// Traceparent is the event's (W3C Trace Context), empty when it has none.
+	Traceparent string `json:"traceparent,omitempty"`
 }
 
 // Kind names the job type in the queue.
@@ -81,12 +84,14 @@ type task struct {
 	occurredAt time.Time
 	until      time.Time
 	attempt    int
+	// traceparent names what asked for the mail.
+	traceparent string
 }
 
 func eventTask(job *river.Job[eventJob]) task {
 	return task{
 		id: job.Args.EventID, account: job.Args.Account, revision: job.Args.Revision, mail: job.Args.Mail,
-		request: job.Args.Request, occurredAt: job.Args.OccurredAt, until: job.Args.Until, attempt: job.Attempt,
+		request: job.Args.Request, occurredAt: job.Args.OccurredAt, until: job.Args.Until, attempt: job.Attempt, traceparent: job.Args.Traceparent,
 	}
 }
 
@@ -96,4 +101,21 @@ func registeredTask(job *river.Job[registeredJob]) task {
 		account: job.Args.Account, mail: kindAlreadyRegistered,
 		occurredAt: job.CreatedAt, until: job.CreatedAt.Add(noticeAge), attempt: job.Attempt,
 	}
+}
+
+func (t task) sending() Sending {
+	s := Sending{Mail: string(t.mail), Account: t.account, Traceparent: t.traceparent}
+	if t.mail != kindAlreadyRegistered {
+		s.Event = t.id
+	}
+	return s
+}
+
+// idAttr names the mail in the log, by its event if it has one: the line of the
+// command names the same.
+func (t task) idAttr() slog.Attr {
+	if t.mail == kindAlreadyRegistered {
+		return slog.String("notice_id", t.id.String())
+	}
+	return slog.String("event_id", t.id.String())
 }

@@ -144,7 +144,9 @@ func jobOf(event domain.Stored) (job eventJob, wanted bool, err error) {
 		return eventJob{}, false, err
 	}
 	at := recorded.Metadata.OccurredAt
-	job = eventJob{EventID: event.ID, Account: account, Revision: event.Revision, OccurredAt: at}
+	job = eventJob{
+		EventID: event.ID, Account: account, Revision: event.Revision, OccurredAt: at, Traceparent: recorded.Metadata.Traceparent,
+	}
 	switch e := recorded.Event.(type) {
 	case domain.ActivationRequested:
 		job.Mail, job.Request, job.Until = kindActivation, e.ActivationID, e.ExpiresAt

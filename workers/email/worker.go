@@ -1,6 +1,7 @@
 package email
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,7 +28,9 @@ type worker[J river.JobArgs] struct {
 // Work sends the mail or records why not.
 func (w *worker[J]) Work(ctx context.Context, job *river.Job[J]) error {
 	t := w.task(job)
+	ctx, end := w.mailer.Observe(ctx, t.sending())
 	result, err := w.mailer.deliver(ctx, t)
+	end(cmp.Or(result.Outcome, "retried"))
 	return w.mailer.record(ctx, t, result, err)
 }
 
@@ -105,7 +108,7 @@ func outcome(err error) output {
 
 // record keeps the outcome with the job and in the log, by ids.
 func (m *Mailer) record(ctx context.Context, t task, result output, err error) error {
-	log := m.Logger.With(slog.String("mail", string(t.mail)), slog.String("id", t.id.String()),
+	log := m.Logger.With(slog.String("mail", string(t.mail)), t.idAttr(),
 		slog.String("account", t.account.String()), slog.Int("attempt", t.attempt))
 	if result == undecided {
 		if _, snoozed := errors.AsType[*river.JobSnoozeError](err); !snoozed {

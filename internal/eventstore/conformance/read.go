@@ -67,10 +67,10 @@ func readPages(s *suite) {
 }
 
 func readSimilarNames(s *suite) {
-	for i, suffix := range []string{"", "0", "\x00", "\x00\x00\x00\x00\x00\x00\x00\x00\x00", "ä"} {
+	for i, suffix := range []string{"", "0", "00", "-", "ä"} {
 		s.writeTo(s.stream+suffix, esdb.NoStream{}, events(i+1)...)
 	}
-	for i, suffix := range []string{"", "0", "\x00", "\x00\x00\x00\x00\x00\x00\x00\x00\x00", "ä"} {
+	for i, suffix := range []string{"", "0", "00", "-", "ä"} {
 		got, err := s.readFrom(s.stream+suffix, esdb.ReadStreamOptions{}, 100)
 		if err != nil || len(got) != i+1 {
 			s.Errorf("stream with suffix %q has %d events (%v), want %d", suffix, len(got), err, i+1)

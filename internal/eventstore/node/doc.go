@@ -10,18 +10,22 @@
 //   - An append repeated with the same ids at the same explicit revision is
 //     acknowledged again and written once, however much time or how many restarts lie
 //     between. With Any and StreamExists this holds for the most recent events only.
+//   - A persistent subscription delivers each event at least once, to one of its
+//     consumers; what is settled is remembered by checkpoints.
 //   - A subscription delivers each event once and in order, also over the switch from
 //     history to live events. A slow subscriber lags; it is never dropped for it.
 //
 // The outside facts (which answers, which trailers, which limits) are those of
 // EventStoreDB 23.10 and 24.10 and of its public clients. Where those two differ the
 // comment at the place says which was followed. Not offered: clusters, projections,
-// users and scavenging; they answer UNIMPLEMENTED.
+// users, access lists, and scavenging; calls for them answer UNIMPLEMENTED.
 //
 // How it works: one goroutine (writer.go) takes what waits in its queue as one group,
 // decides each request against the state and the group so far (decide.go, draft.go),
 // commits the group with one fsync, publishes its last position and then answers.
 // Readers (view.go) see the log up to the published position. Everything else, the
 // last revision, soft deletion, truncation, is derived from the events themselves, so
-// no second truth can disagree with the log.
+// no second truth can disagree with the log. Groups of persistent subscriptions
+// (persistent_*.go) are clients of all this: their configuration, checkpoints and parked
+// events are ordinary streams.
 package node

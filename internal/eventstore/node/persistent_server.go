@@ -41,7 +41,7 @@ func (s persistentServer) createdConfig(options *persistent.CreateReq_Options) (
 		}
 		err = config.startAt(of.Stream.GetRevision(), of.Stream.GetEnd() != nil)
 	default:
-		err = invalidArgument("group names neither a stream nor $all")
+		err = config.startFormer(options, options.GetSettings())
 	}
 	if err != nil {
 		return config, err
@@ -49,10 +49,22 @@ func (s persistentServer) createdConfig(options *persistent.CreateReq_Options) (
 	settings := options.GetSettings()
 	strategy := settings.GetConsumerStrategy()
 	if strategy == "" {
-		//nolint:staticcheck // deprecated in the protocol, but what older clients send
+		//nolint:staticcheck // deprecated in the protocol, but what the clients send
 		strategy = settings.GetNamedConsumerStrategy().String()
 	}
 	return config, config.set(settings, strategy)
+}
+
+// startFormer reads stream and start where they were before groups on $all came to be.
+// The Node client still sends them there.
+func (c *groupConfig) startFormer(options interface {
+	GetStreamIdentifier() *shared.StreamIdentifier
+}, settings interface{ GetRevision() uint64 },
+) (err error) {
+	if c.Stream, err = writableName(options.GetStreamIdentifier()); err != nil {
+		return err
+	}
+	return c.startAt(settings.GetRevision(), false)
 }
 
 // startAll refuses a start that isn't there yet: the group would pass over what comes
@@ -78,7 +90,7 @@ func (s persistentServer) Update(ctx context.Context, request *persistent.Update
 		config.Stream = string(of.Stream.GetStreamIdentifier().GetStreamName())
 		err = config.startAt(of.Stream.GetRevision(), of.Stream.GetEnd() != nil)
 	default:
-		err = invalidArgument("group names neither a stream nor $all")
+		err = config.startFormer(options, options.GetSettings())
 	}
 	if err != nil {
 		return nil, err

@@ -1,0 +1,129 @@
+package projections
+
+import (
+	"encoding/json"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"daybook/domain"
+)
+
+// viewChecks are all views, each with what its rows must be by a log.
+var viewChecks = []struct {
+	view  View
+	check func(t failer, w *world, log []domain.Recorded)
+}{
+	{Accounts{}, checkAccounts},
+	{Activity{}, checkActivity},
+	{Resets{}, checkResets},
+	{Registrations{}, checkRegistrations},
+	{Presence{}, checkPresence},
+}
+
+// TestViewsAreTheLog: whatever happened and however it is delivered, the rows
+// are what the log says: events doubled, in batches of any size, and from any
+// place before the one where the projector stood.
+func TestViewsAreTheLog(t *testing.T) {
+	for _, v := range viewChecks {
+		t.Run(v.view.Name(), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			rapid.Check(t, func(r *rapid.T) {
+				events := w.tell(r, 60)
+				w.reset(r, v.view, 0)
+				w.deliver(r, v.view, events)
+				v.check(r, w, w.recorded(r, events))
+				rows := w.rows(r, v.view)
+				for range 2 {
+					w.rewind(r, v.view, events, rapid.IntRange(0, len(events)).Draw(r, "from"))
+				}
+				if diff := cmp.Diff(rows, w.rows(r, v.view)); diff != "" {
+					r.Errorf("applied again it changes (-once +again):\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
+// TestViewsResumeFromEveryPrefix: wherever a checkpoint is set back to, with the
+// rows as they are, the same comes out; and so it does with rows of any prefix.
+func TestViewsResumeFromEveryPrefix(t *testing.T) {
+	w := newWorld(t)
+	var events []domain.Stored
+	rapid.Check(t, func(r *rapid.T) { // the longest of some histories
+		if told := w.tell(r, 60); len(told) > len(events) {
+			events = told
+		}
+	})
+	for _, v := range viewChecks {
+		t.Run(v.view.Name(), func(t *testing.T) {
+			w.reset(t, v.view, 0)
+			apply(t, w, w.projector(t, v.view), events)
+			v.check(t, w, w.recorded(t, events))
+			rows := w.rows(t, v.view)
+			for prefix := range events {
+				w.rewind(t, v.view, events, prefix)
+				w.reset(t, v.view, 0)
+				apply(t, w, w.projector(t, v.view), events[:prefix])
+				apply(t, w, w.projector(t, v.view), events[prefix:])
+				if diff := cmp.Diff(rows, w.rows(t, v.view)); diff != "" {
+					t.Fatalf("resumed after %d of %d events (-whole +resumed):\n%s", prefix, len(events), diff)
+				}
+			}
+		})
+	}
+}
+
+// rewind sets the checkpoint back to a prefix and applies what follows as one
+// batch.
+func (w *world) rewind(t failer, view View, events []domain.Stored, prefix int) {
+	t.Helper()
+	w.moveCheckpoint(t, view, 0)
+	if prefix > 0 {
+		w.moveCheckpoint(t, view, events[prefix-1].Position)
+	}
+	apply(t, w, w.projector(t, view), events[prefix:])
+}
+
+// deliver applies events in random batches, some of them more than once.
+func (w *world) deliver(r *rapid.T, view View, events []domain.Stored) {
+	p := w.projector(r, view)
+	for at := 0; at < len(events); {
+		size := rapid.IntRange(1, min(20, len(events)-at)).Draw(r, "batch")
+		batch := slices.Clone(events[at : at+size])
+		switch rapid.IntRange(0, 3).Draw(r, "delivery") {
+		case 0: // each twice
+			batch = batch[:0]
+			for _, event := range events[at : at+size] {
+				batch = append(batch, event, event)
+			}
+		case 1: // from further back
+			back := rapid.IntRange(0, at).Draw(r, "back")
+			batch = append(batch, events[back:at+size]...)
+		case 2: // the whole batch again, by another projector
+			apply(r, w, p, batch)
+			p = w.projector(r, view)
+			w.moveCheckpoint(r, view, 0)
+			p.checkpoint.Position = 0
+		}
+		apply(r, w, p, batch)
+		at += size
+	}
+}
+
+// rowsAs reads the rows of a view.
+func rowsAs[R any](t failer, w *world, view View) []R {
+	t.Helper()
+	var found []R
+	for _, row := range w.rows(t, view) {
+		var decoded R
+		if err := json.Unmarshal([]byte(row), &decoded); err != nil {
+			t.Fatal(err)
+		}
+		found = append(found, decoded)
+	}
+	return found
+}
