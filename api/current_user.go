@@ -11,6 +11,9 @@ import (
 )
 
 func (s *Server) currentUser(w http.ResponseWriter, r *http.Request, in session.Checked) error {
+	if r.URL.Query().Has("at") {
+		return s.pastUser(w, r, in)
+	}
 	account, err := s.account(r.Context(), in)
 	if err != nil {
 		return err

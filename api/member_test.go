@@ -7,14 +7,17 @@ import (
 	"image"
 	"image/png"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"daybook/commands"
 	"daybook/domain"
 	"daybook/internal/idempotency"
 	"daybook/internal/session"
@@ -250,13 +253,13 @@ func TestEndingOthersLiftsNoSession(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := &Server{Sessions: store}
+	handler := &commands.Handler{Store: p, Sessions: store, Now: time.Now, Logger: slog.New(slog.DiscardHandler)}
 	changed := p.account
 	changed.CredentialRevision, changed.Revision = p.account.CredentialRevision+1, p.account.Revision+1
 	if err := store.Settle(t.Context(), changed); err != nil {
 		t.Fatal(err)
 	}
-	if err := server.endOtherSessions(httptest.NewRecorder(), httptest.NewRequest("DELETE", "/", nil), stolen); err != nil {
+	if err := handler.EndOtherSessions(t.Context(), commands.Caller{CommandID: uuid.New()}, p.account.ID, stolen.Session.ID); err != nil {
 		t.Fatal(err)
 	}
 	p.wantSession(p.cookie, false)

@@ -136,6 +136,10 @@ func (m *memory) End(_ context.Context, token string) (domain.EndedSession, bool
 
 func (m *memory) Settle(context.Context, domain.Account) error { return nil }
 
+func (m *memory) EndOne(context.Context, uuid.UUID, uuid.UUID) (bool, error) {
+	return false, nil
+}
+
 func (m *memory) EndOthers(context.Context, domain.Account, uuid.UUID) ([]domain.EndedSession, error) {
 	return nil, nil
 }

@@ -50,10 +50,12 @@ func (s *Server) observe(next http.Handler) http.Handler {
 		x := &exchange{id: uuid.New(), arrived: time.Now(), route: unmatched, connection: r.Context()}
 		recorder := &recorder{ResponseWriter: w}
 		w.Header().Set("X-Request-Id", x.id.String())
-		r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
+		ctx, end := s.Telemetry.Begin(r, methodName(r.Method), x.id.String())
+		r = r.WithContext(context.WithValue(ctx, exchangeKey{}, x))
 		defer func() {
 			s.Logger.InfoContext(r.Context(), "request", slog.String("method", methodName(r.Method)), slog.String("route", x.route),
 				slog.Int("status", recorder.status), slog.Duration("duration", time.Since(x.arrived)), slog.String("request_id", x.id.String()))
+			end(x.route, recorder.status) // after the line, which names the trace
 		}()
 		next.ServeHTTP(recorder, r)
 	})

@@ -37,6 +37,7 @@ func (s *Server) routes() []route {
 		{"/users/password-change/change-user-password/", methods{"POST": s.users(s.resetPassword)}},
 		{"/users/series/", methods{"GET": s.users(s.series)}},
 		{"/users/me/", methods{"GET": s.member(s.currentUser), "PATCH": s.member(s.patchUser)}},
+		{"/users/me/history/", methods{"GET": s.member(s.history)}},
 		{"/users/me/thumbnail/", methods{"DELETE": s.member(s.removeThumbnail)}},
 		{"/users/me/password/", methods{"POST": s.member(s.changePassword)}},
 		{"/users/me/sessions/", methods{"GET": s.member(s.listSessions), "DELETE": s.member(s.endOtherSessions)}},

@@ -11,10 +11,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
+
 	"daybook/api/pages"
 	"daybook/commands"
+	"daybook/domain"
 	"daybook/internal/idempotency"
 	"daybook/internal/session"
+	"daybook/internal/telemetry"
 	"daybook/internal/thumbnail"
 	"daybook/projections"
 )
@@ -125,10 +129,14 @@ type Server struct {
 	Thumbnails  *thumbnail.Processor
 	// Media reads a thumbnail; an absent one is a *domain.Error of KindNotFound.
 	Media func(ctx context.Context, key string) (body []byte, contentType string, err error)
+	// History returns the events of an account, for the profile as it was.
+	History func(ctx context.Context, account uuid.UUID) ([]domain.Recorded, error)
 	// Mailbox shows what the embedded mail catcher caught; nil for none.
 	Mailbox http.Handler
 	// Audit serves /audit/events; nil for no such path.
 	Audit *Audit
+	// Telemetry observes every request; nil for none.
+	Telemetry *telemetry.Requests
 	// Ready answers /readyz; nil for no such path.
 	Ready Readiness
 	// Series is the content of /users/series/; defaults to DefaultSeries.

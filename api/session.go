@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/gorilla/mux"
 
+	"daybook/commands"
 	"daybook/domain"
 	"daybook/internal/session"
 	"daybook/projections"
@@ -18,7 +19,6 @@ const (
 	signedOut       = "You have successfully logged out"
 	sessionEnded    = "The session has been ended"
 	othersEnded     = "All other sessions have been ended"
-	noSuchSession   = "There is no such session"
 	cleanSiteOnExit = `"cache", "storage"` // cookies are shared with other services of the site
 )
 
@@ -147,22 +147,24 @@ func (s *Server) listSessions(w http.ResponseWriter, r *http.Request, in session
 func (s *Server) endSession(w http.ResponseWriter, r *http.Request, in session.Checked) error {
 	id, err := uuid.Parse(mux.Vars(r)["session"])
 	if err != nil {
-		return domain.Refuse(domain.KindNotFound, "no_such_session", noSuchSession)
+		return commands.ErrNoSuchSession
 	}
-	found, err := s.Sessions.EndOne(r.Context(), in.Session.AccountID, id)
+	caller, err := s.signedInCaller(r, in.Session, id)
 	if err != nil {
 		return err
 	}
-	if !found {
-		return domain.Refuse(domain.KindNotFound, "no_such_session", noSuchSession)
+	if err := s.Commands.EndSession(r.Context(), caller, in.Session.AccountID, id); err != nil {
+		return err
 	}
 	return say(w, sessionEnded)
 }
 
-// endOtherSessions passes an account without a credential, so that the session
-// that stays is not lifted over a password change that happens at the same time.
 func (s *Server) endOtherSessions(w http.ResponseWriter, r *http.Request, in session.Checked) error {
-	if _, err := s.Sessions.EndOthers(r.Context(), domain.NewAccount(in.Session.AccountID), in.Session.ID); err != nil {
+	caller, err := s.signedInCaller(r, in.Session, nil)
+	if err != nil {
+		return err
+	}
+	if err := s.Commands.EndOtherSessions(r.Context(), caller, in.Session.AccountID, in.Session.ID); err != nil {
 		return err
 	}
 	return say(w, othersEnded)

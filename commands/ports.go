@@ -68,6 +68,8 @@ type Sessions interface {
 	// pending mark that the fold has reached. A new credential forgets the
 	// address's failed tries, which were tries of another.
 	Settle(ctx context.Context, a domain.Account) error
+	// EndOne ends a session of the account by its public id.
+	EndOne(ctx context.Context, account, id uuid.UUID) (found bool, err error)
 	// EndOthers ends the sessions opened with a credential older than the
 	// account's, but the one to keep, which gets the account's credential
 	// revision. An account that was not folded ends all others. It returns the

@@ -127,6 +127,8 @@ func box(personal string) string {
 func TestDecodeRefuses(t *testing.T) {
 	const account, attempt = `"address_claim":"address-k1-00"`, `{"activation_id":"c1f0a3d2-0b1e-4a55-8e0e-52f3a1a0c0de","credential_id":`
 	names := `"personal":"` + box(`{"email":"a@b.cd","first_name":"A","last_name":"B"}`) + `"`
+	// One and the same box must not have two stored forms.
+	strayBits := strings.TrimSuffix(box(`{"email":"a","first_name":"b","last_name":"c"}`), "0=") + "1="
 	cases := []struct{ name, event, data string }{
 		{"not JSON", "StaffGranted", `{`},
 		{"nothing", "StaffGranted", ``},
@@ -151,6 +153,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{"an empty box", "AccountRegistered", `{` + account + `,"personal":""}`},
 		{"a box of numbers", "AccountRegistered", `{` + account + `,"personal":[98,111,120]}`},
 		{"a box that is not base64", "AccountRegistered", `{` + account + `,"personal":"%"}`},
+		{"a box with stray bits", "AccountRegistered", `{` + account + `,"personal":"` + strayBits + `"}`},
 		{"a foreign box", "AccountRegistered", `{` + account + `,"personal":"Zm9yZWlnbg=="}`},
 		{"an unknown member beside the box", "AccountRegistered", `{` + account + `,"email":"a@b.cd",` + names + `}`},
 		{"a box with an unknown member", "AccountRegistered", `{` + account + `,"personal":"` + box(`{"email":"a","first_name":"b","last_name":"c","age":1}`) + `"}`},

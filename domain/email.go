@@ -64,8 +64,7 @@ func canonicalHost(host string) (string, error) {
 	}
 	// ToASCII validates A-labels only, so the U-labels have their turn when they
 	// have become some.
-	again, err := hostProfile.ToASCII(ascii)
-	if err != nil || again != ascii || !hostName(ascii) {
+	if _, err := hostProfile.ToASCII(ascii); err != nil || !hostName(ascii) {
 		return "", ErrEmailInvalid
 	}
 	return ascii, nil

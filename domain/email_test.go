@@ -30,7 +30,7 @@ var emailCases = []struct{ name, typed, canonical string }{
 
 	{"empty", "", ""},
 	{"255 in all", strings.Repeat("a", 64) + "@" + label63 + "." + label63 + "." + label63[:59] + ".de", ""},
-	{"254 typed, more as A-labels", strings.Repeat("a", 64) + "@" + strings.Repeat("é.", 20) + label63 + "." + label63[:55] + ".com", ""},
+	{"254 typed, more as A-labels", strings.Repeat("a", 64) + "@" + strings.Repeat("é.", 20) + label63 + ".com", ""},
 	{"65 in the local part", strings.Repeat("a", 65) + "@example.com", ""},
 	{"a label of 64", "a@" + label63 + "b.com", ""},
 	{"no sign", "example.com", ""},

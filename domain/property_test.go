@@ -44,6 +44,25 @@ func TestEvolveNeverChangesItsArgument(t *testing.T) {
 	})
 }
 
+func TestFuturesShareNothing(t *testing.T) {
+	// Three mails leave room for a fourth in a slice that grew by appending.
+	account := given(history(pendingSince(noon), mails(2, noon, activationRequest(10, ada, noon)))...)
+	before := deepCopy(account)
+	remail := func(t time.Time) Recorded {
+		return record(account.Revision+1, happened{t, activationRequest(10, ada, noon)})[0]
+	}
+	one := Evolve(account, remail(noon.Add(time.Hour)))
+	oneBefore := deepCopy(one)
+	other := Evolve(account, remail(noon.Add(2*time.Hour)))
+	Evolve(one, remail(noon.Add(3*time.Hour)))
+	if diff := cmp.Diff([]Account{before, oneBefore}, []Account{account, one}, wholeAccount); diff != "" {
+		t.Errorf("a future changed what was before it or beside it:\n%s", diff)
+	}
+	if got := other.Activations[0].MailedAt; got != noon.Add(2*time.Hour) {
+		t.Errorf("mailed at %s", got)
+	}
+}
+
 func TestAppliedKnowsTheCommandsOfTheHistory(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		history := anyHistory.Draw(t, "history")

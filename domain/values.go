@@ -23,7 +23,7 @@ func ParseName(field, typed string) (string, error) {
 	typed = strings.TrimSpace(typed)
 	// Both stand before the normaliser, whose work grows with the input; a
 	// composed character comes from at most four code points.
-	if !utf8.ValidString(typed) || strings.ContainsFunc(typed, unprintable) {
+	if strings.ContainsFunc(typed, unprintable) {
 		return "", Invalid(field, "The name contains characters that are not allowed.")
 	}
 	tooLong := Invalid(field, "The name may have at most 150 characters.")
@@ -46,7 +46,7 @@ func visible(r rune) bool {
 }
 
 // unprintable finds control, format and separator characters, bidi overrides
-// among them, and what Unicode assigns to nobody.
+// among them, invalid UTF-8, and what Unicode assigns to nobody.
 func unprintable(r rune) bool {
 	if r == utf8.RuneError || unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp, unicode.Co, unicode.Cs) {
 		return true

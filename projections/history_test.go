@@ -1,6 +1,7 @@
 package projections
 
 import (
+	"math/rand/v2"
 	"time"
 
 	"github.com/google/uuid"
@@ -13,10 +14,13 @@ import (
 const canary = "Zerlina"
 
 // teller makes a random, valid history: commands are decided by the domain on
-// the fold of what was written before, as in the service.
+// the fold of what was written before, as in the service. How many steps it has
+// is drawn by rapid, which shortens failing ones; the steps themselves come from
+// an even generator, for rapid prefers the first of everything.
 type teller struct {
 	*world
 	r        *rapid.T
+	chance   *rand.Rand
 	now      time.Time
 	accounts []domain.Account
 	sessions map[uuid.UUID]string // the newest of each account
@@ -25,15 +29,22 @@ type teller struct {
 // tell writes a random history of some accounts and returns what was stored.
 func (w *world) tell(r *rapid.T, steps int) []domain.Stored {
 	w.seen = tail(r, w)
-	h := &teller{world: w, r: r, now: domain.Micro(time.Now().Add(-220 * 24 * time.Hour)), sessions: map[uuid.UUID]string{}}
-	for range rapid.IntRange(1, 4).Draw(r, "accounts") {
+	seed := rapid.Uint64().Draw(r, "seed")
+	h := &teller{
+		world: w, r: r, chance: rand.New(rand.NewPCG(seed, 0)), sessions: map[uuid.UUID]string{},
+		now: domain.Micro(time.Now().Add(-220 * 24 * time.Hour)),
+	}
+	for range 1 + h.chance.IntN(3) {
 		h.accounts = append(h.accounts, domain.NewAccount(uuid.New()))
 	}
-	for range rapid.IntRange(1, steps).Draw(r, "steps") {
+	for range steps - rapid.IntRange(0, steps-1).Draw(r, "steps left out") {
 		h.step()
 	}
 	return w.stored(r)
 }
+
+// pick takes one of the values.
+func pick[T any](h *teller, values ...T) T { return values[h.chance.IntN(len(values))] }
 
 func tail(t failer, w *world) uint64 {
 	tail, err := w.repo.Client.Tail(w.ctx)
@@ -44,13 +55,16 @@ func tail(t failer, w *world) uint64 {
 }
 
 func (h *teller) step() {
-	pause := rapid.SampledFrom([]time.Duration{time.Second, 4 * time.Minute, 7 * time.Minute, 11 * time.Minute, 5 * time.Hour, 30 * time.Hour, 9 * 24 * time.Hour})
-	h.now = h.now.Add(pause.Draw(h.r, "pause"))
+	h.now = h.now.Add(pick(h, time.Second, 5*time.Second, 20*time.Second, time.Minute, 2*time.Minute, 3*time.Minute,
+		4*time.Minute, 7*time.Minute, 11*time.Minute, 5*time.Hour, 30*time.Hour))
+	if h.chance.IntN(20) == 0 {
+		h.now = h.now.AddDate(0, 0, 40)
+	}
 	if last := domain.Micro(time.Now()); h.now.After(last) {
 		h.now = last
 	}
-	i := rapid.IntRange(0, len(h.accounts)-1).Draw(h.r, "account")
-	if rapid.IntRange(0, 4).Draw(h.r, "what") == 0 {
+	i := h.chance.IntN(len(h.accounts))
+	if h.chance.IntN(5) == 0 {
 		h.access(h.accounts[i].ID)
 		return
 	}
@@ -64,22 +78,23 @@ func (h *teller) step() {
 }
 
 func (h *teller) actor(id uuid.UUID) string {
-	return rapid.SampledFrom([]string{
-		domain.AccountActor(id), domain.AccountActor(id), domain.ActorAnonymous, domain.OperatorActor("t1"), domain.SystemActor("housekeeping"),
-	}).Draw(h.r, "actor")
+	return pick(h, domain.AccountActor(id), domain.AccountActor(id), domain.ActorAnonymous, domain.OperatorActor("t1"), domain.SystemActor("housekeeping"))
 }
 
 // command draws one that may do something, so that histories get somewhere.
 func (h *teller) command(a domain.Account) domain.Decider {
 	switch a.Status {
 	case domain.StatusNone:
-		return rapid.SampledFrom([]domain.Decider{h.register(), h.register(), h.register(), domain.AbandonRegistration{Reason: "lost"}}).Draw(h.r, "first")
+		if h.chance.IntN(10) == 0 {
+			return domain.AbandonRegistration{Reason: "lost"}
+		}
+		return h.register()
 	case domain.StatusPending:
-		return rapid.SampledFrom(h.whilePending(a)).Draw(h.r, "pending")
+		return pick(h, h.whilePending(a)...)
 	case domain.StatusDeactivated:
-		return rapid.SampledFrom([]domain.Decider{domain.Reactivate{Reason: "sorry"}, domain.GrantStaff{Reason: "hired", Staff: true}}).Draw(h.r, "shut")
+		return pick[domain.Decider](h, domain.Reactivate{Reason: "sorry"}, domain.GrantStaff{Reason: "hired", Staff: !a.Staff})
 	}
-	return rapid.SampledFrom(h.whileActive(a)).Draw(h.r, "active")
+	return pick(h, h.whileActive(a)...)
 }
 
 func (h *teller) register() domain.Decider {
@@ -90,16 +105,13 @@ func (h *teller) register() domain.Decider {
 }
 
 func (h *teller) names() domain.Names {
-	return domain.Names{FirstName: *h.text("first"), LastName: *h.text("last")}
+	return domain.Names{FirstName: *h.text(), LastName: *h.text()}
 }
 
-func (h *teller) text(what string) *string {
-	return pointer(canary + rapid.SampledFrom([]string{" A", " B", " C"}).Draw(h.r, what))
-}
+func (h *teller) text() *string { return pointer(canary + pick(h, " A", " B", " C")) }
 
 func (h *teller) whilePending(a domain.Account) []domain.Decider {
-	attempt := rapid.SampledFrom(a.Activations).Draw(h.r, "attempt")
-	activate := domain.Activate{ActivationID: attempt.ID}
+	activate := domain.Activate{ActivationID: pick(h, a.Activations...).ID}
 	return []domain.Decider{
 		domain.RegisterAgain{Names: h.names(), ActivationID: uuid.New(), CredentialID: uuid.New(), ExpiresAt: h.now.Add(24 * time.Hour)},
 		domain.RequestActivation{ActivationID: uuid.New(), ExpiresAt: h.now.Add(24 * time.Hour)},
@@ -110,8 +122,11 @@ func (h *teller) whilePending(a domain.Account) []domain.Decider {
 func (h *teller) whileActive(a domain.Account) []domain.Decider {
 	ask := domain.RequestReset{ResetID: uuid.New(), ExpiresAt: h.now.Add(10 * time.Minute)}
 	reset := domain.ResetPassword{ResetID: a.Reset.ID, CredentialID: uuid.New()}
+	if a.Reset.Open(h.now) && h.chance.IntN(2) == 0 {
+		return []domain.Decider{ask, domain.OpenResetLink{ResetID: a.Reset.ID}, domain.OpenResetLink{ResetID: a.Reset.ID}, reset}
+	}
 	return []domain.Decider{
-		h.update(), h.update(), h.update(), ask, ask, domain.OpenResetLink{ResetID: a.Reset.ID}, reset, reset,
+		h.update(), h.update(), h.update(), ask, ask, ask, ask,
 		domain.ChangePassword{CurrentCredential: a.Credential, CredentialID: uuid.New()},
 		domain.Deactivate{Reason: "asked"}, domain.GrantStaff{Reason: "hired", Staff: !a.Staff},
 	}
@@ -119,29 +134,23 @@ func (h *teller) whileActive(a domain.Account) []domain.Decider {
 
 // update draws a change of some fields: left alone, cleared or new.
 func (h *teller) update() domain.Decider {
-	field := func(name string, clearable bool) *string {
-		values := []*string{nil, h.text(name)}
-		if clearable {
-			values = append(values, pointer(""))
-		}
-		return rapid.SampledFrom(values).Draw(h.r, name)
-	}
+	name := func() *string { return pick(h, nil, h.text()) }
+	other := func() *string { return pick(h, nil, h.text(), pointer("")) }
 	return domain.UpdateProfile{
-		FirstName: field("first_name", false), LastName: field("last_name", false), PhoneNumber: field("phone", true),
-		GithubLink: field("github", true), BirthDate: field("birth", true), Thumbnail: field("thumbnail", true),
+		FirstName: name(), LastName: name(), PhoneNumber: other(), GithubLink: other(), BirthDate: other(), Thumbnail: other(),
 	}
 }
 
 func (h *teller) access(id uuid.UUID) {
 	session := uuid.New()
 	from := domain.Seal(domain.Origin{ClientAddress: canary + " address", UserAgent: canary + " agent"})
-	event := rapid.SampledFrom([]domain.Event{
+	event := pick[domain.Event](h,
 		domain.SignedIn{SessionID: session, Cause: "password", Personal: from},
 		domain.SignedIn{SessionID: session, Cause: "password", Personal: from},
 		domain.SignedOut{SessionID: session, Cause: "request", Personal: from},
 		domain.SessionEnded{SessionID: session, Cause: "elsewhere", Personal: from},
 		domain.SignInRefused{Count: 3, From: h.now.Add(-time.Minute), To: h.now},
-	}).Draw(h.r, "access")
+	)
 	if _, ok := event.(domain.SignedIn); ok {
 		h.sessions[id] = session.String()
 	}

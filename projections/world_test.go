@@ -3,6 +3,7 @@ package projections
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"log/slog"
 	"os"
@@ -20,7 +21,16 @@ import (
 	"daybook/internal/vault"
 )
 
-func TestMain(m *testing.M) { os.Exit(testkit.Main(m)) }
+// checks is how many random histories a property is tried on; -rapid.checks asks
+// for more.
+const checks = "40"
+
+func TestMain(m *testing.M) {
+	if err := flag.Set("rapid.checks", checks); err != nil {
+		panic(err)
+	}
+	os.Exit(testkit.Main(m))
+}
 
 // failer is a test or one case of a property.
 type failer interface {

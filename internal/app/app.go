@@ -12,7 +12,9 @@ import (
 	"strings"
 	"time"
 
+	"daybook/internal/telemetry"
 	"daybook/projections"
+	"daybook/workers/email"
 )
 
 // Roles say which parts of the service a process runs.
@@ -35,11 +37,18 @@ type App struct {
 	parts    *parts
 	changes  *projections.Changes
 	work     []func(context.Context) error
+
+	observer        *observer
+	metricsListener net.Listener // nil for none
+	consumers       []*watched   // those of this process
+	mailer          *email.Mailer
+	health          *health
 }
 
 // Open brings up everything that the roles need, or ends with one sentence and
 // leaves nothing behind. The API's port is open, and answers once Run runs.
 func Open(ctx context.Context, s Settings, roles Roles, logger *slog.Logger) (_ *App, err error) {
+	logger = slog.New(telemetry.LogHandler(logger.Handler()))
 	a := &App{settings: &s, roles: roles, logger: logger}
 	if roles.API {
 		if err := a.listen(ctx); err != nil {
@@ -54,10 +63,16 @@ func Open(ctx context.Context, s Settings, roles Roles, logger *slog.Logger) (_ 
 	if err := s.Check(); err != nil {
 		return nil, err
 	}
+	if err := a.listenMetrics(ctx); err != nil {
+		return nil, err
+	}
+	if a.observer, err = newObserver(ctx, logger); err != nil {
+		return nil, err
+	}
 	if a.backends, err = startBackends(ctx, &s, logger); err != nil {
 		return nil, err
 	}
-	if a.parts, err = connect(ctx, &s, a.backends, roles.Migrate, logger); err != nil {
+	if a.parts, err = connect(ctx, &s, a.backends, roles.Migrate, a.observer, logger); err != nil {
 		return nil, err
 	}
 	if roles.Migrate {
@@ -69,6 +84,8 @@ func Open(ctx context.Context, s Settings, roles Roles, logger *slog.Logger) (_ 
 	if a.work, err = a.parcel(); err != nil {
 		return nil, err
 	}
+	a.health = a.newHealth()
+	a.measure()
 	return a, a.announce()
 }
 
@@ -130,7 +147,11 @@ func (a *App) Describe(out io.Writer) {
 // Run works until the context ends or a part fails, then ends all parts and
 // gives everything back. It returns nil after the context's end.
 func (a *App) Run(ctx context.Context) error {
-	err := group(ctx, append(a.work, a.watchBackends)...)
+	work := append(a.work, a.watchBackends)
+	if a.metricsListener != nil {
+		work = append(work, a.serveMetrics)
+	}
+	err := group(ctx, work...)
 	return errors.Join(err, a.close(context.WithoutCancel(ctx)))
 }
 
@@ -165,6 +186,7 @@ func (a *App) close(ctx context.Context) error {
 	if a.listener != nil {
 		_ = a.listener.Close() // closed already when the API ran
 	}
+	a.closeMetrics(ctx)
 	if a.parts != nil {
 		a.parts.close()
 	}

@@ -162,6 +162,7 @@ func (b *browser) try(method, path string, body io.Reader, contentType string, h
 		return answer{}, err
 	}
 	_ = json.Unmarshal(a.Body, &a.JSON) // pages are no JSON
+	fits(b.tb, request, a)
 	return a, nil
 }
 

@@ -13,6 +13,7 @@ import (
 	"daybook/domain"
 	"daybook/internal/audit"
 	"daybook/internal/objectstore"
+	"daybook/internal/telemetry"
 	"daybook/internal/thumbnail"
 	"daybook/projections"
 	"daybook/workers/email"
@@ -40,8 +41,10 @@ func (a *App) handler(auditor *audit.Reader) (http.Handler, error) {
 		Idempotency: a.parts.idempotency(),
 		Thumbnails:  thumbnail.New(thumbnail.Config{}),
 		Media:       a.media,
+		History:     a.parts.repository.History,
 		Mailbox:     a.backends.mailbox(),
 		Audit:       &api.Audit{Tokens: a.parts.apiTokens(), Reader: auditor},
+		Telemetry:   &telemetry.Requests{Metrics: a.observer.metrics, Tracing: a.observer.tracing},
 		Ready:       a.ready,
 		Series:      series,
 		Config: api.Config{

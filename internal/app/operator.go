@@ -64,7 +64,7 @@ func startRecords(ctx context.Context, s *Settings, dir *dataDir, logger *slog.L
 			err = errors.Join(err, b.stop(context.WithoutCancel(ctx)))
 		}
 	}()
-	if err := s.Check(); err != nil { // may a stand-in run here?
+	if err := mayEmbed(*s); err != nil {
 		return nil, err
 	}
 	if b.keys, err = generatedKeys(dir.path); err != nil {
@@ -78,6 +78,15 @@ func startRecords(ctx context.Context, s *Settings, dir *dataDir, logger *slog.L
 		starting.Go(func() error { return b.startCluster(ctx, logger) })
 	}
 	return b, starting.Wait()
+}
+
+// mayEmbed applies the production rules. Nothing listens here, so that a public
+// URL that is not set stands for the machine itself.
+func mayEmbed(s Settings) error {
+	if s.PublicURL == "" {
+		s.PublicURL = "http://localhost"
+	}
+	return s.Check()
 }
 
 // attach finds the stand-ins of the service that runs on the data directory, and

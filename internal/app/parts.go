@@ -57,12 +57,14 @@ type parts struct {
 	idKey      []byte
 	identity   eventstore.Identity
 	smtpURL    string
+	hasher     *password.Hasher // of the API's commands
+	observer   *observer        // nil for operators' tasks
 }
 
 // connect opens everything and checks that it belongs together. migrate says
 // whether the schema is brought up to date first.
-func connect(ctx context.Context, s *Settings, b *backends, migrate bool, logger *slog.Logger) (_ *parts, err error) {
-	p := &parts{smtpURL: s.SMTPURL}
+func connect(ctx context.Context, s *Settings, b *backends, migrate bool, o *observer, logger *slog.Logger) (_ *parts, err error) {
+	p := &parts{smtpURL: s.SMTPURL, observer: o}
 	defer func() {
 		if err != nil {
 			p.close()
@@ -96,7 +98,7 @@ func (p *parts) openDatabases(ctx context.Context, s *Settings, b *backends, mig
 	if b.cluster != nil {
 		url, setting = b.cluster.DSN("postgres"), "the private Postgres"
 	}
-	if p.pool, err = postgres.Open(ctx, postgres.Config{Setting: setting, URL: url}); err != nil {
+	if p.pool, err = postgres.Open(ctx, postgres.Config{Setting: setting, URL: url, Tracer: p.observer.sql()}); err != nil {
 		return err
 	}
 	if migrate {
@@ -108,7 +110,7 @@ func (p *parts) openDatabases(ctx context.Context, s *Settings, b *backends, mig
 	if s.VaultURL == "" {
 		return nil
 	}
-	if p.vaultPool, err = postgres.Open(ctx, postgres.Config{Setting: "DAYBOOK_VAULT_URL", URL: s.VaultURL}); err != nil {
+	if p.vaultPool, err = postgres.Open(ctx, postgres.Config{Setting: "DAYBOOK_VAULT_URL", URL: s.VaultURL, Tracer: p.observer.sql()}); err != nil {
 		p.vaultPool = p.pool
 		return err
 	}
@@ -139,6 +141,9 @@ func (p *parts) openStore(ctx context.Context, s *Settings, b *backends, logger 
 		URL: s.EventStoreURL, Socket: b.socket, Namespace: s.Namespace,
 		Prefixes: []string{"account-", "access-", "address-", domain.StoreStream},
 		Logger:   logger.With(slog.String("part", "event store client")),
+	}
+	if p.observer != nil {
+		config.Observe = p.observer.storeCall
 	}
 	if p.client, err = eventstore.NewClient(config); err != nil {
 		return err
@@ -175,12 +180,13 @@ func (p *parts) close() {
 }
 
 func (p *parts) commands(s *Settings, notices commands.Notices, logger *slog.Logger) *commands.Handler {
+	p.hasher = password.NewHasher(password.DefaultParameters)
 	return &commands.Handler{
-		Store: p.repository,
+		Store: observedStore{p.repository, p.observer},
 		Credentials: &vault.Credentials{
 			Vault: p.vaultPool, App: p.pool, Tries: signInTries, TryWindow: signInWindow,
 		},
-		Passwords: password.NewHasher(password.DefaultParameters),
+		Passwords: p.hasher,
 		Tokens:    p.tokens,
 		Sessions:  p.sessions,
 		Objects:   p.objects,
@@ -190,8 +196,9 @@ func (p *parts) commands(s *Settings, notices commands.Notices, logger *slog.Log
 			Passwords: domain.PasswordPolicy{MinLength: s.PasswordMinLength},
 			IDKey:     p.idKey, Producer: producer(),
 		},
-		Now:    time.Now,
-		Logger: logger,
+		Now:     time.Now,
+		Logger:  logger,
+		Observe: p.observer.command,
 	}
 }
 

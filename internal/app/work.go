@@ -62,14 +62,15 @@ func (a *App) mail() ([]func(context.Context) error, error) {
 	if err != nil {
 		return nil, err
 	}
-	mailer, err := email.New(email.Config{
+	a.mailer, err = email.New(email.Config{
 		PublicURL: a.settings.PublicURL, MailFrom: a.settings.MailFrom, SMTPURL: a.parts.smtpURL, Logger: a.logger,
+		Observe: a.observer.sending,
 	}, a.parts.pool, a.parts.repository.Account, a.parts.tokens)
 	if err != nil {
 		return nil, err
 	}
 	react := a.consume(consumer{name: email.CheckpointName, start: reactor.Start, handle: reactor.Handle})
-	return []func(context.Context) error{react, mailer.Run}, nil
+	return []func(context.Context) error{react, a.mailer.Run}, nil
 }
 
 // consumer is a Watermill handler of the events of all own streams, with a
@@ -84,13 +85,15 @@ type consumer struct {
 // consume runs the consumer in whichever process holds its lease; the others
 // stand by. An owner that lost its checkpoint to another begins anew.
 func (a *App) consume(c consumer) func(context.Context) error {
+	w := a.watch(c.name)
 	return func(ctx context.Context) error {
 		for ctx.Err() == nil {
-			err := postgres.Lease(ctx, a.parts.pool, c.name, func(ctx context.Context) error { return a.own(ctx, c) })
+			err := postgres.Lease(ctx, a.parts.pool, c.name, func(ctx context.Context) error { return a.own(ctx, c, w) })
 			if errors.Is(err, postgres.ErrNoCheckpoint) {
 				return err
 			}
 			if err != nil && ctx.Err() == nil {
+				w.interrupted()
 				a.logger.WarnContext(ctx, "consumer was interrupted", slog.String("consumer", c.name), slog.Any("error", err))
 				pause(ctx, time.Second)
 			}
@@ -101,7 +104,7 @@ func (a *App) consume(c consumer) func(context.Context) error {
 
 // own runs the consumer through a router of its own until the context ends or
 // the checkpoint belongs to somebody else.
-func (a *App) own(ctx context.Context, c consumer) error {
+func (a *App) own(ctx context.Context, c consumer, w *watched) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	logger := a.logger.With(slog.String("consumer", c.name))
@@ -118,12 +121,14 @@ func (a *App) own(ctx context.Context, c consumer) error {
 		return err
 	}
 	defer func() { _ = subscriber.Close() }()
+	defer w.own(subscriber)()
+	handle := w.handler(c.handle)
 	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: 2 * drainTimeout}, watermill.NewSlogLogger(quiet(logger)))
 	if err != nil {
 		return err
 	}
 	router.AddConsumerHandler(c.name, messaging.All, subscriber, func(msg *message.Message) error {
-		err := c.handle(msg)
+		err := handle(msg)
 		if errors.Is(err, postgres.ErrNotOwner) {
 			cancel(err)
 		}

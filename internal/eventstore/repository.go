@@ -39,6 +39,11 @@ func (r *Repository) Account(ctx context.Context, id uuid.UUID) (domain.Account,
 	return domain.Fold(domain.NewAccount(id), history...), nil
 }
 
+// History returns the events of the account: one read.
+func (r *Repository) History(ctx context.Context, id uuid.UUID) ([]domain.Recorded, error) {
+	return r.history(ctx, domain.AccountStream(id))
+}
+
 // Claim folds the claim stream of the address: one read, and one more for each
 // older key while nothing is found.
 func (r *Repository) Claim(ctx context.Context, email domain.Email) (domain.Claim, error) {

@@ -1,4 +1,4 @@
-// Package messaging connects Watermill with EventStoreDB.
+// Package messaging connects Watermill with EventStoreDB and with Kafka.
 //
 // A Subscriber delivers stored events as Watermill messages: one message an
 // event, or, for consumers that commit in batches, one message an ordered
@@ -13,4 +13,7 @@
 //
 // A Publisher appends Watermill messages to streams; what is published in one
 // call to one stream is one atomic append. Neither closes the Client it uses.
+//
+// A KafkaSubscriber promises the same for the records of each partition, and a
+// KafkaPublisher that what it has published is with all in-sync replicas.
 package messaging

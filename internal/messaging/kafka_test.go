@@ -173,58 +173,68 @@ func TestKafkaRebalance(t *testing.T) {
 	publisher := newKafkaPublisher(t, brokers, func(_ string, m *message.Message) string { return m.Metadata["key"] })
 	const keys, each = 8, 40
 	var work sync.WaitGroup
-	work.Go(func() {
-		for i := range each {
-			var batch []*message.Message
-			for k := range keys {
-				m := message.NewMessage(uuid.NewString(), fmt.Appendf(nil, "%d", i))
-				m.Metadata.Set("key", fmt.Sprint(k))
-				batch = append(batch, m)
-			}
-			if err := publisher.Publish("events", batch...); err != nil {
-				t.Error(err)
-			}
-		}
-	})
-	var mu sync.Mutex
-	highest := map[string]int{}
-	done := func() (n int) {
-		mu.Lock()
-		defer mu.Unlock()
-		for _, h := range highest {
-			n += h
-		}
-		return n
-	}
-	consume := func(messages <-chan *message.Message) {
-		for m := range messages {
-			var i int
-			_, err := fmt.Sscan(string(m.Payload), &i)
-			mu.Lock()
-			key := m.Metadata["key"]
-			if err != nil || i > highest[key] {
-				t.Errorf("key %s: %d after %d", key, i, highest[key]-1)
-			}
-			highest[key] = max(highest[key], i+1)
-			mu.Unlock()
-			m.Ack()
-		}
-	}
+	work.Go(func() { publishByKey(t, publisher, keys, each) })
+	got := &progress{next: map[string]int{}}
 	var members []*messaging.KafkaSubscriber
 	for range 3 {
 		s := newKafkaSubscriber(t, brokers, "readers")
 		members = append(members, s)
 		messages := subscribeKafka(t, s, "events")
-		work.Go(func() { consume(messages) })
-		goal := done() + 20
-		await(t, "progress", func() bool { return done() >= min(goal, keys*each) })
+		work.Go(func() { got.consume(t, messages) })
+		goal := min(got.total()+20, keys*each)
+		await(t, "progress", func() bool { return got.total() >= goal })
 	}
 	_ = members[0].Close()
-	await(t, "everything", func() bool { return done() == keys*each })
+	await(t, "everything", func() bool { return got.total() == keys*each })
 	for _, m := range members {
 		_ = m.Close()
 	}
 	work.Wait()
+}
+
+func publishByKey(t *testing.T, publisher *messaging.KafkaPublisher, keys, each int) {
+	for i := range each {
+		var batch []*message.Message
+		for k := range keys {
+			m := message.NewMessage(uuid.NewString(), fmt.Appendf(nil, "%d", i))
+			m.Metadata.Set("key", fmt.Sprint(k))
+			batch = append(batch, m)
+		}
+		if err := publisher.Publish("events", batch...); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// progress is the number that comes next of each key.
+type progress struct {
+	mu   sync.Mutex
+	next map[string]int
+}
+
+func (p *progress) total() (n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, next := range p.next {
+		n += next
+	}
+	return n
+}
+
+// consume acks all; a number may come again, but none may be left out.
+func (p *progress) consume(t *testing.T, messages <-chan *message.Message) {
+	for m := range messages {
+		var i int
+		_, err := fmt.Sscan(string(m.Payload), &i)
+		key := m.Metadata["key"]
+		p.mu.Lock()
+		if err != nil || i > p.next[key] {
+			t.Errorf("key %s: %d instead of %d", key, i, p.next[key])
+		}
+		p.next[key] = max(p.next[key], i+1)
+		p.mu.Unlock()
+		m.Ack()
+	}
 }
 
 func TestKafkaSASL(t *testing.T) {

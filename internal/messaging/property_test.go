@@ -3,6 +3,7 @@ package messaging_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -59,14 +60,14 @@ type plan struct {
 	maxBatch      int
 	// nacks says for message after message whether it is nacked first.
 	nacks []bool
-	// restarts says after how many acks the subscriber is replaced.
+	// restart is after how many acks the subscriber is replaced.
 	restart int
 }
 
 type appendPlan struct{ stream, count int }
 
 func (p plan) total() (n int) {
-	for _, a := range append(p.before, p.after...) {
+	for _, a := range slices.Concat(p.before, p.after) {
 		n += a.count
 	}
 	return n
@@ -75,7 +76,7 @@ func (p plan) total() (n int) {
 func drawPlan(r *rapid.T) plan {
 	appends := rapid.SliceOfN(rapid.Custom(func(r *rapid.T) appendPlan {
 		return appendPlan{rapid.IntRange(0, 3).Draw(r, "stream"), rapid.IntRange(1, 5).Draw(r, "count")}
-	}), 0, 12)
+	}), 0, 8)
 	return plan{
 		before: appends.Draw(r, "before"), after: appends.Draw(r, "after"),
 		maxBatch: rapid.IntRange(1, 12).Draw(r, "largest batch"),

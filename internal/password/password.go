@@ -121,7 +121,8 @@ func parse(s string) (phc, error) {
 	salt, errSalt := base64.RawStdEncoding.DecodeString(parts[4])
 	key, errKey := base64.RawStdEncoding.DecodeString(parts[5])
 	p.salt, p.key = salt, key
-	if errVersion != nil || errParameters != nil || errSalt != nil || errKey != nil || version != argon2.Version || !p.sane() {
+	// Scanning is lenient; a stored hash has exactly the form that String writes.
+	if errVersion != nil || errParameters != nil || errSalt != nil || errKey != nil || version != argon2.Version || !p.sane() || p.String() != s {
 		return phc{}, fmt.Errorf("a stored password hash cannot be read")
 	}
 	return p, nil
@@ -129,5 +130,6 @@ func parse(s string) (phc, error) {
 
 func (p phc) sane() bool {
 	return p.parameters.MemoryKiB >= 8 && p.parameters.MemoryKiB <= maxMemoryKiB && p.parameters.Passes >= 1 &&
-		p.parameters.Passes <= maxPasses && p.parameters.Threads >= 1 && len(p.salt) >= 8 && len(p.key) >= 16 && len(p.key) <= 64
+		p.parameters.Passes <= maxPasses && p.parameters.Threads >= 1 &&
+		len(p.salt) >= 8 && len(p.salt) <= 64 && len(p.key) >= 16 && len(p.key) <= 64
 }

@@ -57,21 +57,3 @@ func (c Checkpoint) AdvanceIn(ctx context.Context, tx pgx.Tx, to uint64, events 
 	c.Position = to
 	return c, Explain(err)
 }
-
-// Lease holds a session lock, so that one process at a time works on what the
-// name stands for. It blocks until the lock is free, and run ends when run
-// returns or the connection is lost.
-func Lease(ctx context.Context, pool *pgxpool.Pool, name string, run func(ctx context.Context) error) error {
-	conn, err := pool.Acquire(ctx)
-	if err != nil {
-		return err
-	}
-	// The connection is not given back: closing it is what releases the lock
-	// even if unlocking fails.
-	raw := conn.Hijack()
-	defer func() { _ = raw.Close(context.WithoutCancel(ctx)) }()
-	if _, err := raw.Exec(ctx, `SELECT pg_advisory_lock(hashtextextended($1, 0))`, name); err != nil {
-		return fmt.Errorf("wait for the lease of %s: %w", name, err)
-	}
-	return run(ctx)
-}

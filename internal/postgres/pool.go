@@ -1,9 +1,14 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -32,7 +37,7 @@ func Open(ctx context.Context, cfg Config) (*pgxpool.Pool, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s is not a valid postgres:// URL", cfg.Setting)
 	}
-	parsed.MaxConns = max(cfg.MaxConns, 16)
+	parsed.MaxConns = cmp.Or(cfg.MaxConns, 16)
 	parsed.ConnConfig.Tracer = cfg.Tracer
 	pool, err := pgxpool.NewWithConfig(ctx, parsed)
 	if err != nil {
@@ -85,15 +90,24 @@ func Explain(err error) error {
 }
 
 // Transient reports whether trying the same again later may help: the server is
-// away, restarting, or out of something.
+// away, restarting, a standby, or out of something. An error that is not of the
+// database, or that the same statement would meet again, is not transient.
 func Transient(err error) bool {
-	pgErr, ok := errors.AsType[*pgconn.PgError](err)
-	if !ok {
-		return true // no answer from the server at all
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return slices.ContainsFunc(transientCodes, func(code string) bool { return strings.HasPrefix(pgErr.Code, code) })
 	}
-	switch pgErr.Code[:2] {
-	case "08", "40", "53", "55", "57":
+	if err == nil || errors.Is(err, context.Canceled) {
+		return false
+	}
+	if _, ok := errors.AsType[net.Error](err); ok {
 		return true
 	}
-	return false
+	_, connecting := errors.AsType[*pgconn.ConnectError](err)
+	return connecting || pgconn.SafeToRetry(err) || errors.Is(err, context.DeadlineExceeded) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
 }
+
+// transientCodes are classes of SQLSTATE (PostgreSQL, appendix A): connection,
+// rollback, resources, object not in the needed state, operator intervention;
+// and the one code of a server that has become a standby.
+var transientCodes = []string{"08", "40", "53", "55", "57", "25006"}

@@ -62,6 +62,7 @@ func (s *Store) EndOthers(ctx context.Context, a domain.Account, keep uuid.UUID)
 func (s *Store) Purge(ctx context.Context) (int64, error) {
 	tag, err := s.Pool.Exec(ctx, `
 		DELETE FROM app.sessions s USING app.account_guards g
-		WHERE g.account_id = s.account_id AND (s.expires_at < now() OR s.credential_revision < g.credential_revision)`)
+		WHERE g.account_id = s.account_id AND (s.expires_at < now() OR s.credential_revision < g.credential_revision
+			OR s.last_seen_at <= now() - $1::interval OR g.status <> 'active')`, s.idle())
 	return tag.RowsAffected(), err
 }

@@ -72,7 +72,10 @@ func (s *Store) Check(ctx context.Context, token string) (Checked, error) {
 		return Checked{}, err
 	}
 	if row.pending != nil {
-		return row.checked, s.checkPending(ctx, row)
+		if err := s.checkPending(ctx, row); err != nil {
+			return Checked{}, err
+		}
+		return row.checked, nil
 	}
 	if row.sessionRevision < row.guardRevision || row.status != string(domain.StatusActive) {
 		return Checked{}, domain.ErrNotSignedIn
@@ -97,7 +100,8 @@ func (s *Store) find(ctx context.Context, token string) (found, error) {
 		WITH quick AS (SELECT set_config('synchronous_commit', 'off', true)),
 		seen AS (
 			UPDATE app.sessions SET last_seen_at = now() FROM quick
-			WHERE token_hash = $1 AND last_seen_at < now() - interval '1 minute' AND expires_at > now())
+			WHERE token_hash = $1 AND last_seen_at < now() - interval '1 minute' AND expires_at > now()
+				AND ($2::interval IS NULL OR last_seen_at > now() - $2))
 		SELECT s.session_id, s.account_id, s.account_revision, s.created_at, s.last_seen_at, s.expires_at, s.user_agent,
 			s.credential_revision, g.credential_revision, g.status, g.pending_revision, to_jsonb(v)
 		FROM app.sessions s
@@ -140,12 +144,17 @@ func (s *Store) checkPending(ctx context.Context, f found) error {
 // Settle moves the guard to what the folded account says, never backwards, and
 // clears the pending mark that the fold has reached. When the guard moves to a
 // new credential the address's failed tries are forgotten in the same statement
-// (vault.Credentials counts them): they were tries of the old one.
+// (vault.Credentials counts them): they were tries of the old one. Sessions of an
+// account that is not active are deleted, so that they do not come back when it is
+// opened again.
 func (s *Store) Settle(ctx context.Context, a domain.Account) error {
 	_, err := s.Pool.Exec(ctx, `
 		WITH forgotten AS (
 			DELETE FROM app.throttles WHERE key = 'sign-in:' || $5
-				AND EXISTS (SELECT FROM app.account_guards WHERE account_id = $1 AND credential_revision < $2))
+				AND EXISTS (SELECT FROM app.account_guards WHERE account_id = $1 AND credential_revision < $2)),
+		ended AS (
+			DELETE FROM app.sessions WHERE account_id = $1 AND $3 <> 'active'
+				AND NOT EXISTS (SELECT FROM app.account_guards WHERE account_id = $1 AND revision > $4))
 		INSERT INTO app.account_guards AS g (account_id, credential_revision, status, revision) VALUES ($1, $2, $3, $4)
 		ON CONFLICT (account_id) DO UPDATE SET
 			credential_revision = greatest(g.credential_revision, $2),
