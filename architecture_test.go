@@ -28,6 +28,7 @@ var imports = map[string][]string{
 	"internal/vault":           {"domain"},
 	"internal/postgres":        {},
 	"internal/objectstore":     {},
+	"internal/telemetry":       {},
 	"internal/thumbnail":       {},
 	"internal/eventstore":      {"domain", "internal/vault"},
 	"internal/eventstore/node": {},
@@ -42,6 +43,8 @@ var libraries = map[string][]string{
 	"github.com/minio/minio-go/v7":                       {"internal/objectstore"},
 	"github.com/gorilla/mux":                             {"api"},
 	"go.etcd.io/bbolt":                                   {"internal/eventstore/node"},
+	"github.com/prometheus/client_golang/prometheus":     {"internal/telemetry"},
+	"go.opentelemetry.io/otel/sdk/trace":                 {"internal/telemetry"},
 }
 
 // pure are the only modules that the domain may use; none of them does I/O.

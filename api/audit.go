@@ -8,6 +8,7 @@ import (
 	"daybook/domain"
 	"daybook/internal/apitoken"
 	"daybook/internal/audit"
+	"daybook/internal/telemetry"
 )
 
 // Audit is what /audit/events needs.
@@ -56,7 +57,7 @@ func (s *Server) auditEvents(w http.ResponseWriter, r *http.Request) error {
 	query.Personal = token.May(apitoken.ReadPersonal)
 	replay, err := s.Audit.Reader.Open(r.Context(), query, audit.Use{
 		Command: "ReadAudit", Actor: domain.OperatorActor(token.ID.String()), Token: &token.ID,
-		RequestID: exchangeOf(r).id.String(), Traceparent: traceparent(r.Context()),
+		RequestID: exchangeOf(r).id.String(), Traceparent: telemetry.Traceparent(r.Context()),
 	})
 	if err != nil {
 		return err

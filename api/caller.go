@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"encoding/json"
 	"net/http"
 	"net/netip"
@@ -9,11 +8,11 @@ import (
 	"unicode"
 
 	"github.com/google/uuid"
-	"go.opentelemetry.io/otel/propagation"
 
 	"daybook/commands"
 	"daybook/domain"
 	"daybook/internal/session"
+	"daybook/internal/telemetry"
 )
 
 const (
@@ -30,7 +29,7 @@ var errKey = domain.Refuse(domain.KindInvalid, "invalid_idempotency_key",
 func (s *Server) caller(r *http.Request) commands.Caller {
 	return commands.Caller{
 		CommandID: uuid.New(), Actor: domain.ActorAnonymous, RequestID: exchangeOf(r).id.String(),
-		Traceparent: traceparent(r.Context()), ClientAddress: s.clientAddress(r), UserAgent: userAgent(r),
+		Traceparent: telemetry.Traceparent(r.Context()), ClientAddress: s.clientAddress(r), UserAgent: userAgent(r),
 	}
 }
 
@@ -121,11 +120,4 @@ func userAgent(r *http.Request) string {
 		agent = strings.ToValidUTF8(agent[:maxUserAgent], "")
 	}
 	return agent
-}
-
-// traceparent names the span of this request (W3C Trace Context), if it has one.
-func traceparent(ctx context.Context) string {
-	carrier := propagation.MapCarrier{}
-	propagation.TraceContext{}.Inject(ctx, carrier)
-	return carrier["traceparent"]
 }

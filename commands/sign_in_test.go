@@ -272,3 +272,24 @@ func TestParallelChanges(t *testing.T) {
 		t.Fatalf("results %v", results)
 	}
 }
+
+func TestEndingSessions(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	account, stranger := w.active(ada), w.active("bob@example.com")
+	own, one, two := w.in(ada, secret), w.in(ada, secret), w.in(ada, secret)
+	want(t, w.EndSession(ctx, caller(), stranger.ID, one.Session), commands.ErrNoSuchSession)
+	if !w.valid(one) {
+		t.Fatal("a stranger ended the session")
+	}
+	must(t, w.EndSession(ctx, caller(), account.ID, one.Session))
+	want(t, w.EndSession(ctx, caller(), account.ID, one.Session), commands.ErrNoSuchSession)
+	must(t, w.EndOtherSessions(ctx, caller(), account.ID, own.Session))
+	if !w.valid(own) || w.valid(one) || w.valid(two) {
+		t.Fatal("the own session must stay, the others must end")
+	}
+	must(t, w.EndOtherSessions(ctx, caller(), account.ID, own.Session))
+	if n := count[domain.SessionEnded](w.events(domain.AccessStream(account.ID))); n != 2 {
+		t.Fatalf("%d noted", n)
+	}
+}

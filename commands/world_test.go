@@ -59,7 +59,7 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t, clock: &clock{}, notices: &notices{}, counts: &counts{calls: map[eventstore.Operation]int{}}}
 	var err error
-	w.pool, err = postgres.Open(t.Context(), postgres.Config{Setting: "test", URL: testkit.DatabaseURL(t), Tracer: w.counts})
+	w.pool, err = postgres.Open(t.Context(), postgres.Config{Setting: "test", URL: testkit.SharedDatabaseURL(t), Tracer: w.counts})
 	must(t, err)
 	t.Cleanup(w.pool.Close)
 	running := nodetest.Start(t)

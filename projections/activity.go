@@ -58,7 +58,8 @@ type activityRow struct {
 	Erased        bool              `json:"erased"`
 }
 
-// An activation sets the names of its attempt, which is an earlier row.
+// An activation sets the names of its attempt, which is an earlier row. The next
+// revision is the event's own unless there is a row for it, or later ones, already.
 const activitySQL = `
 INSERT INTO readmodel.activity (event_id, account_id, stream, revision, position, at, type, actor, session,
 	client_address, user_agent, cause, tries, fields, attempt, names, erased)
@@ -73,7 +74,7 @@ FROM jsonb_to_recordset($1) AS c (event_id uuid, account_id uuid, stream text, f
 	cause text, tries integer, fields jsonb, attempt uuid, names jsonb, erased boolean)
 CROSS JOIN LATERAL (SELECT coalesce(max(a.revision), -1) AS revision FROM readmodel.activity a
 	WHERE a.account_id = c.account_id AND a.stream = c.stream) o
-WHERE c.revision > o.revision AND app.next_revision(c.account_id, o.revision, c.first_revision, c.revision) = c.revision
+WHERE app.next_revision(c.account_id, o.revision, c.first_revision, c.revision) = c.revision
 ON CONFLICT DO NOTHING`
 
 const activityNamesSQL = `UPDATE readmodel.activity SET names = NULL

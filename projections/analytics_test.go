@@ -1,6 +1,7 @@
 package projections
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -16,6 +17,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"pgregory.net/rapid"
 
 	"daybook/domain"
@@ -378,5 +380,38 @@ func TestTheAnalyticsRoleReadsAnalyticsAndNothingElse(t *testing.T) {
 		if pgErr, ok := errors.AsType[*pgconn.PgError](err); !ok || pgErr.Code != "42501" {
 			t.Errorf("%s: %v, want permission denied", statement, err)
 		}
+	}
+}
+
+// TestMigratingAsAnOwnerWhoMayNotMakeRoles: databases are often run by somebody
+// else.
+func TestMigratingAsAnOwnerWhoMayNotMakeRoles(t *testing.T) {
+	w := newWorld(t)
+	owner := "owner_" + strings.ReplaceAll(uuid.NewString(), "-", "")
+	w.exec(t, `CREATE ROLE `+owner)
+	w.exec(t, `CREATE DATABASE `+owner+` OWNER `+owner)
+	cfg := w.pool.Config()
+	cfg.ConnConfig.Database = owner
+	cfg.ConnConfig.RuntimeParams["role"] = owner
+	pool, err := pgxpool.NewWithConfig(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		pool.Close()
+		w.ctx = context.WithoutCancel(w.ctx)
+		w.exec(t, `DROP DATABASE `+owner+` WITH (FORCE)`)
+		w.exec(t, `DROP ROLE `+owner)
+	})
+	if err := postgres.Migrate(t.Context(), pool); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := pool.Exec(t.Context(), `SELECT * FROM analytics.mails_per_day`); err != nil {
+		t.Error(err)
+	}
+	var granted bool
+	err = pool.QueryRow(t.Context(), `SELECT has_table_privilege('daybook_analytics', 'analytics.resets_per_day', 'SELECT')`).Scan(&granted)
+	if err != nil || !granted {
+		t.Errorf("granted to the role that is there: %t, %v", granted, err)
 	}
 }

@@ -4,10 +4,15 @@
 // A projector handles one ordered batch of events per message, in one
 // transaction and one round trip: the checkpoint moves (compare and set, with
 // the owner's epoch), the rows change, waiting queries are notified. Rows
-// carry the revision of the last event applied; events already applied change
-// nothing and a missing one is an alarm. Projectors do nothing else: no mail,
-// no HTTP, so building a view again has no effect on the outside.
+// carry the revision of the last event applied, or the id of their event; events
+// already applied change nothing and, where rows have revisions, a missing one is
+// an alarm. A commit whose answer was lost is found by the checkpoint. Projectors
+// do nothing else: no mail, no HTTP, so building a view again has no effect on
+// the outside.
 //
-// Each view is one file that reads as its definition. Nothing here decides
-// anything; commands never ask a view.
+// Each view is one file that reads as its definition. Only Accounts and Activity
+// hold personal data; what analytics are made of is built without opening a
+// sealed box. Once a person is erased their rows are emptied with the next event
+// that shows it, and say so. Nothing here decides anything; commands never ask a
+// view.
 package projections

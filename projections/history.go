@@ -50,6 +50,8 @@ const historySQL = `
 WITH shown AS (
 	SELECT * FROM readmodel.activity
 	WHERE account_id = $1 AND (stream = 'account' OR at > now() - $4::interval)
+), origins AS (
+	SELECT DISTINCT ON (session) session, client_address, user_agent FROM shown WHERE type = 'SignedIn' ORDER BY session, position
 ), page AS (
 	SELECT * FROM shown
 	WHERE $2::uuid IS NULL OR position < (SELECT position FROM readmodel.activity WHERE event_id = $2 AND account_id = $1)
@@ -60,8 +62,7 @@ SELECT jsonb_build_object('id', p.event_id, 'at', p.at, 'what', p.type, 'actor',
 	'user_agent', CASE WHEN p.stream = 'access' THEN p.user_agent ELSE coalesce(s.user_agent, '') END,
 	'cause', p.cause, 'tries', p.tries, 'erased', p.erased, 'changes', c.changes)
 FROM page p
-LEFT JOIN LATERAL (SELECT client_address, user_agent FROM shown
-	WHERE p.session <> '' AND session = p.session AND type = 'SignedIn' ORDER BY position LIMIT 1) s ON true
+LEFT JOIN origins s ON s.session = p.session
 LEFT JOIN LATERAL (
 	SELECT jsonb_agg(jsonb_build_object('field', f.key, 'old', coalesce(o.value, ''), 'new', f.value) ORDER BY f.key) AS changes
 	FROM jsonb_each_text(p.fields) f

@@ -64,6 +64,11 @@ func (h *teller) step() {
 		h.now = last
 	}
 	i := h.chance.IntN(len(h.accounts))
+	if h.chance.IntN(20) == 0 { // no view is built from these
+		h.append(h.r, domain.AddressStream("a", []byte{byte(h.chance.Int())}), domain.AnyRevision, domain.Metadata{OccurredAt: h.now},
+			domain.AddressClaimed{AccountID: h.accounts[i].ID})
+		return
+	}
 	if h.chance.IntN(5) == 0 {
 		h.access(h.accounts[i].ID)
 		return

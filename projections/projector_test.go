@@ -40,20 +40,31 @@ func TestAHoleIsAnAlarm(t *testing.T) {
 		"at the start of a stream": {events[1:]},
 	}
 	for name, batches := range tests {
-		t.Run(name, func(t *testing.T) {
-			w.reset(t, Accounts{}, 0)
-			p, last := w.projector(t, Accounts{}), len(batches)-1
-			for _, batch := range batches[:last] {
-				apply(t, w, p, batch)
-			}
-			rows, position := w.rows(t, Accounts{}), w.position(t, Accounts{})
-			if err := p.Apply(t.Context(), batches[last]); !errors.Is(err, postgres.ErrHole) {
-				t.Errorf("Apply: %v, want ErrHole", err)
-			}
-			if diff := cmp.Diff(rows, w.rows(t, Accounts{})); diff != "" || w.position(t, Accounts{}) != position {
-				t.Errorf("it changed something, checkpoint %d to %d:\n%s", position, w.position(t, Accounts{}), diff)
-			}
-		})
+		for _, view := range []View{Accounts{}, Activity{}, Registrations{}} {
+			t.Run(name+"/"+view.Name(), func(t *testing.T) {
+				w.reset(t, view, 0)
+				p, last := w.projector(t, view), len(batches)-1
+				for _, batch := range batches[:last] {
+					apply(t, w, p, batch)
+				}
+				rows, position := w.rows(t, view), w.position(t, view)
+				if err := p.Apply(t.Context(), batches[last]); !errors.Is(err, postgres.ErrHole) {
+					t.Errorf("Apply: %v, want ErrHole", err)
+				}
+				if diff := cmp.Diff(rows, w.rows(t, view)); diff != "" || w.position(t, view) != position {
+					t.Errorf("it changed something, checkpoint %d to %d:\n%s", position, w.position(t, view), diff)
+				}
+			})
+		}
+	}
+}
+
+// TestAResetWithoutItsRequestStopsTheProjector: it cannot be shown.
+func TestAResetWithoutItsRequestStopsTheProjector(t *testing.T) {
+	w := newWorld(t)
+	w.append(t, domain.AccountStream(uuid.New()), domain.NoStream, domain.Metadata{}, domain.ResetLinkOpened{ResetID: uuid.New()})
+	if err := w.projector(t, Resets{}).Apply(t.Context(), w.stored(t)); err == nil {
+		t.Errorf("rows are %v", w.rows(t, Resets{}))
 	}
 }
 

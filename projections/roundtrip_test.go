@@ -2,6 +2,7 @@ package projections
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"sync/atomic"
@@ -73,7 +74,7 @@ type cutter struct {
 func (c cutter) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	if c.lose.Load() {
-		_ = c.Conn.Close()
+		_ = c.Close()
 		return 0, io.ErrUnexpectedEOF
 	}
 	return n, err
@@ -99,7 +100,7 @@ func TestALostAnswerIsMadeUpFor(t *testing.T) {
 	apply(t, w, p, events[:2]) // its statements are prepared now
 	lose.Store(true)
 	err = p.Apply(t.Context(), events[2:4])
-	if _, answered := err.(*pgconn.PgError); err == nil || answered {
+	if _, answered := errors.AsType[*pgconn.PgError](err); err == nil || answered {
 		t.Fatalf("Apply: %v, want no answer", err)
 	}
 	lose.Store(false)

@@ -23,7 +23,7 @@ import (
 
 // checks is how many random histories a property is tried on; -rapid.checks asks
 // for more.
-const checks = "40"
+const checks = "25"
 
 func TestMain(m *testing.M) {
 	if err := flag.Set("rapid.checks", checks); err != nil {

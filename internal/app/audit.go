@@ -132,6 +132,6 @@ func (p *progress) seen(batch audit.Batch) {
 		if p.tail > p.from {
 			share = 100 * float64(batch.Position-p.from) / float64(p.tail-p.from)
 		}
-		fmt.Fprintf(p.out, "%d events, %.0f %%\n", p.events, share)
+		_, _ = fmt.Fprintf(p.out, "%d events, %.0f %%\n", p.events, share)
 	}
 }

@@ -50,7 +50,8 @@ type process struct {
 func (p *process) start() {
 	p.tb.Helper()
 	p.command = exec.Command(os.Args[0], "serve")
-	p.command.Env = append(os.Environ(), serveVariable+"=1", "DAYBOOK_HTTP_ADDR="+p.addr, "DAYBOOK_DATA_DIR="+p.dataDir, "DAYBOOK_METRICS_ADDR=off")
+	p.command.Env = append(os.Environ(), serveVariable+"=1", "DAYBOOK_HTTP_ADDR="+p.addr, "DAYBOOK_DATA_DIR="+p.dataDir, "DAYBOOK_METRICS_ADDR=off",
+		"DAYBOOK_SIGN_IN_TRIES=1000") // a try that a kill interrupts counts as failed
 	p.command.Stdout, p.command.Stderr = p.output, p.output
 	if err := p.command.Start(); err != nil {
 		p.tb.Fatal(err)

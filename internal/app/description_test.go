@@ -53,7 +53,7 @@ func fits(tb testing.TB, request *http.Request, a answer) {
 }
 
 func init() {
-	for _, contentType := range []string{"image/jpeg", "image/png", "text/html"} {
+	for _, contentType := range []string{"image/jpeg", "image/png", "text/html", "application/x-ndjson", "text/event-stream"} {
 		openapi3filter.RegisterBodyDecoder(contentType, openapi3filter.FileBodyDecoder)
 	}
 }

@@ -33,12 +33,6 @@ var (
 	_ commands.Notices     = (*email.Notices)(nil)
 )
 
-// Failed sign-ins per address: ten within a quarter of an hour.
-const (
-	signInTries  = 10
-	signInWindow = 15 * time.Minute
-)
-
 // storeTimeout is how long a start waits for the event store.
 const storeTimeout = 10 * time.Second
 
@@ -184,7 +178,7 @@ func (p *parts) commands(s *Settings, notices commands.Notices, logger *slog.Log
 	return &commands.Handler{
 		Store: observedStore{p.repository, p.observer},
 		Credentials: &vault.Credentials{
-			Vault: p.vaultPool, App: p.pool, Tries: signInTries, TryWindow: signInWindow,
+			Vault: p.vaultPool, App: p.pool, Tries: s.SignInTries, TryWindow: s.SignInWindow,
 		},
 		Passwords: p.hasher,
 		Tokens:    p.tokens,

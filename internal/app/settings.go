@@ -48,6 +48,8 @@ type Settings struct {
 	ActivationLifetime time.Duration `env:"DAYBOOK_ACTIVATION_LIFETIME" default:"24h" help:"Life of an activation link."`
 	SessionLifetime    time.Duration `env:"DAYBOOK_SESSION_LIFETIME" default:"336h" help:"Life of a session."`
 	PasswordMinLength  int           `env:"DAYBOOK_PASSWORD_MIN_LENGTH" default:"8" help:"Least number of characters of a password."`
+	SignInTries        int           `env:"DAYBOOK_SIGN_IN_TRIES" default:"10" help:"How many sign-ins may fail for one address within the window; then every one is answered as wrong."`
+	SignInWindow       time.Duration `env:"DAYBOOK_SIGN_IN_WINDOW" default:"15m" help:"How long failed sign-ins count."`
 	SeriesFile         string        `env:"DAYBOOK_SERIES_FILE" help:"JSON file that replaces the article series on the frontend's first page."`
 	LogLevel           string        `env:"DAYBOOK_LOG_LEVEL" default:"info" enum:"debug,info,warn,error" help:"Least level that is logged."`
 }
@@ -97,12 +99,16 @@ func (s *Settings) Check() error {
 		positive("DAYBOOK_RESET_LIFETIME", s.ResetLifetime),
 		positive("DAYBOOK_ACTIVATION_LIFETIME", s.ActivationLifetime),
 		positive("DAYBOOK_SESSION_LIFETIME", s.SessionLifetime),
-		s.checkPasswordLength(),
+		positive("DAYBOOK_SIGN_IN_WINDOW", s.SignInWindow),
+		s.checkNumbers(),
 		s.checkProduction(),
 	)
 }
 
-func (s *Settings) checkPasswordLength() error {
+func (s *Settings) checkNumbers() error {
+	if s.SignInTries < 1 {
+		return errors.New("DAYBOOK_SIGN_IN_TRIES must be at least 1")
+	}
 	if s.PasswordMinLength < 8 || s.PasswordMinLength > 64 {
 		return errors.New("DAYBOOK_PASSWORD_MIN_LENGTH must be between 8 and 64")
 	}

@@ -50,7 +50,7 @@ func (c tokenCreateCommand) Run(i *invocation) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(i.notes, "Token %s, until %s. It is not shown again:\n", token.ID, token.ExpiresAt.Format(time.RFC3339))
+		_, _ = fmt.Fprintf(i.notes, "Token %s, until %s. It is not shown again:\n", token.ID, token.ExpiresAt.Format(time.RFC3339))
 		_, err = fmt.Fprintln(i.out, text)
 		return err
 	})
@@ -92,13 +92,13 @@ func (tokenListCommand) Run(i *invocation) error {
 			return err
 		}
 		table := tabwriter.NewWriter(i.out, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(table, "ID\tSTATE\tSCOPES\tEXPIRES\tLAST USED\tNAME")
+		_, _ = fmt.Fprintln(table, "ID\tSTATE\tSCOPES\tEXPIRES\tLAST USED\tNAME")
 		for _, t := range tokens {
 			used := "never"
 			if !t.LastUsedAt.IsZero() {
 				used = t.LastUsedAt.UTC().Format(time.RFC3339)
 			}
-			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", t.ID, t.State(time.Now()), joined(t.Scopes), t.ExpiresAt.UTC().Format(time.RFC3339), used, t.Name)
+			_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", t.ID, t.State(time.Now()), joined(t.Scopes), t.ExpiresAt.UTC().Format(time.RFC3339), used, t.Name)
 		}
 		return table.Flush()
 	})

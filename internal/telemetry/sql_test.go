@@ -1,6 +1,7 @@
 package telemetry_test
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -10,6 +11,8 @@ import (
 	"daybook/internal/telemetry"
 	"daybook/internal/testkit"
 )
+
+func TestMain(m *testing.M) { os.Exit(testkit.Main(m)) }
 
 // TestSQL: statements and batches are spans of the trace at hand. Neither their
 // arguments nor what Postgres quotes of them is exported.

@@ -143,7 +143,7 @@ func TestCollectorAway(t *testing.T) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		<-r.Context().Done()
 	}))
-	t.Cleanup(silent.Close)
+	t.Cleanup(func() { silent.CloseClientConnections(); silent.Close() })
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", silent.URL)
 	var logged bytes.Buffer
 	tracing, err := telemetry.NewTracing(t.Context(), "v1", slog.New(slog.NewJSONHandler(&logged, nil)))
