@@ -55,7 +55,7 @@ func (s *Server) observe(next http.Handler) http.Handler {
 		defer func() {
 			s.Logger.InfoContext(r.Context(), "request", slog.String("method", methodName(r.Method)), slog.String("route", x.route),
 				slog.Int("status", recorder.status), slog.Duration("duration", time.Since(x.arrived)), slog.String("request_id", x.id.String()))
-			end(x.route, recorder.status) // after the line, which names the trace
+			end(x.route, recorder.status)
 		}()
 		next.ServeHTTP(recorder, r)
 	})

@@ -1,6 +1,7 @@
 package commands_test
 
 import (
+	"errors"
 	"testing"
 
 	"daybook/commands"
@@ -27,14 +28,14 @@ func TestRoundTrips(t *testing.T) {
 		{"SignIn", spent{3, 2, 1}, func() error { in = w.in(ada, secret); return nil }},
 		{"SignIn refused", spent{1, 2, 0}, func() error {
 			_, err := w.SignIn(ctx, caller(), ada, "wrong")
-			if err == commands.ErrCredentials {
+			if errors.Is(err, commands.ErrCredentials) {
 				return nil
 			}
 			return err
 		}},
 		{"SignIn of nobody", spent{1, 2, 0}, func() error {
 			_, err := w.SignIn(ctx, caller(), "nobody@example.com", "wrong")
-			if err == commands.ErrCredentials {
+			if errors.Is(err, commands.ErrCredentials) {
 				return nil
 			}
 			return err
@@ -46,7 +47,7 @@ func TestRoundTrips(t *testing.T) {
 		}},
 		{"RequestReset", spent{0, 2, 1}, func() error { return w.RequestReset(ctx, caller(), ada) }},
 		{"RequestReset of nobody", spent{0, 2, 0}, func() error {
-			if err := w.RequestReset(ctx, caller(), "nobody@example.com"); err != domain.ErrNotActive {
+			if err := w.RequestReset(ctx, caller(), "nobody@example.com"); !errors.Is(err, domain.ErrNotActive) {
 				return err
 			}
 			return nil

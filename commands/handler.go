@@ -115,7 +115,7 @@ func (h *Handler) thumbnailKey(c Caller) string {
 
 func (h *Handler) keyed(c Caller, what string, attempt int) []byte {
 	mac := hmac.New(sha256.New, h.Config.IDKey)
-	fmt.Fprintf(mac, "%s\n%s\n%d", c.CommandID, what, attempt)
+	_, _ = fmt.Fprintf(mac, "%s\n%s\n%d", c.CommandID, what, attempt)
 	return mac.Sum(nil)
 }
 

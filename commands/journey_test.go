@@ -2,6 +2,7 @@ package commands_test
 
 import (
 	"bytes"
+	"errors"
 	"testing"
 	"time"
 
@@ -255,10 +256,10 @@ func TestActivationRefusals(t *testing.T) {
 		"re-encoded":        reencoded(right),
 		"another end":       w.token(domain.PurposeActivation, account.ID, attempt.ID, attempt.ExpiresAt.Add(time.Hour)),
 	} {
-		if _, err := w.Activate(ctx, caller(), account.ID, token); err != domain.ErrActivationInvalid {
+		if _, err := w.Activate(ctx, caller(), account.ID, token); !errors.Is(err, domain.ErrActivationInvalid) {
 			t.Errorf("%s: %v", name, err)
 		}
-		if _, err := w.Activation(ctx, account.ID, token); err != domain.ErrActivationInvalid {
+		if _, err := w.Activation(ctx, account.ID, token); !errors.Is(err, domain.ErrActivationInvalid) {
 			t.Errorf("page, %s: %v", name, err)
 		}
 	}

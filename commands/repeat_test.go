@@ -45,12 +45,11 @@ func commandsToRepeat(w *world) map[string]func(h *commands.Handler, c commands.
 	session := w.in("changing@example.com", secret)
 	profile := w.active("profile@example.com")
 	w.active("asking@example.com")
-	resetting, second := w.active("resetting@example.com"), ""
-	resetting, second = w.secondToken("resetting@example.com")
+	w.active("resetting@example.com")
 	w.pending("again@example.com")
 	w.pending("mail@example.com")
 	w.clock.advance(domain.ActivationMailInterval)
-	resetting, second = w.secondToken("resetting@example.com")
+	resetting, second := w.secondToken("resetting@example.com")
 	return map[string]func(h *commands.Handler, c commands.Caller) (any, error){
 		"Register": func(h *commands.Handler, c commands.Caller) (any, error) {
 			return nil, h.Register(ctx, c, registration("new@example.com"))

@@ -2,6 +2,7 @@ package commands_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -24,7 +25,7 @@ func TestSignInRefusals(t *testing.T) {
 		{ada, "wrong"}, {ada, ""}, {"nobody@example.com", secret}, {"pending@example.com", secret},
 		{"shut@example.com", secret}, {"no address", secret}, {"", ""},
 	} {
-		if _, err := w.SignIn(ctx, caller(), c.email, c.password); err != commands.ErrCredentials {
+		if _, err := w.SignIn(ctx, caller(), c.email, c.password); !errors.Is(err, commands.ErrCredentials) {
 			t.Errorf("%v: %v", c, err)
 		}
 	}
@@ -78,7 +79,7 @@ func TestParallelTriesKeepTheLimit(t *testing.T) {
 		var refused atomic.Int64
 		together(200, func(int) error {
 			_, err := h.SignIn(t.Context(), caller(), email, "wrong")
-			if err == commands.ErrCredentials || domain.IsKind(err, domain.KindUnavailable) {
+			if errors.Is(err, commands.ErrCredentials) || domain.IsKind(err, domain.KindUnavailable) {
 				refused.Add(1)
 			}
 			return nil

@@ -80,7 +80,15 @@ func changesBetween(before, after domain.Profile) []Change {
 // checkActivity pages through everybody's history.
 func checkActivity(t failer, w *world, log []domain.Recorded) {
 	t.Helper()
-	q := &Queries{Pool: w.pool}
+	q, of := &Queries{Pool: w.pool}, 0
+	for _, r := range log {
+		if _, ok := domain.StreamSubject(r.Stream); ok {
+			of++
+		}
+	}
+	if rows := len(w.rows(t, Activity{})); rows != of {
+		t.Errorf("%d rows of %d events", rows, of)
+	}
 	for id := range folds(log) {
 		var got []Entry
 		for before := uuid.Nil; ; before = got[len(got)-1].ID {

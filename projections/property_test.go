@@ -84,11 +84,11 @@ func TestViewsResumeFromEveryPrefix(t *testing.T) {
 // batch: the rows may be further than its end.
 func (w *world) rewind(t failer, view View, events []domain.Stored, prefix int) {
 	t.Helper()
-	w.moveCheckpoint(t, view, 0)
+	var position uint64
 	if prefix > 0 {
-		w.moveCheckpoint(t, view, events[prefix-1].Position)
+		position = events[prefix-1].Position
 	}
-	apply(t, w, w.projector(t, view), events[prefix:])
+	apply(t, w, w.projectorAt(t, view, position), events[prefix:])
 }
 
 // deliver applies events in random batches, some of them more than once.
@@ -97,20 +97,21 @@ func (w *world) deliver(r *rapid.T, view View, events []domain.Stored) {
 	for at := 0; at < len(events); {
 		size := rapid.IntRange(1, min(20, len(events)-at)).Draw(r, "batch")
 		batch := slices.Clone(events[at : at+size])
-		switch rapid.IntRange(0, 3).Draw(r, "delivery") {
+		back := rapid.IntRange(0, at).Draw(r, "back")
+		switch rapid.IntRange(0, 4).Draw(r, "delivery") {
 		case 0: // each twice
 			batch = batch[:0]
 			for _, event := range events[at : at+size] {
 				batch = append(batch, event, event)
 			}
-		case 1: // from further back
-			back := rapid.IntRange(0, at).Draw(r, "back")
+		case 1: // with older ones between
 			batch = append(batch, events[back:at+size]...)
-		case 2: // the whole batch again, by another projector
+		case 2: // from further back, the rows being ahead of a lost checkpoint
+			batch = slices.Clone(events[back : at+size])
+			p = w.projectorAt(r, view, 0)
+		case 3: // the whole batch again, by another projector
 			apply(r, w, p, batch)
-			p = w.projector(r, view)
-			w.moveCheckpoint(r, view, 0)
-			p.checkpoint.Position = 0
+			p = w.projectorAt(r, view, 0)
 		}
 		apply(r, w, p, batch)
 		at += size

@@ -108,6 +108,13 @@ func (w *world) projector(t failer, view View) *Projector {
 	return p
 }
 
+// projectorAt returns one that begins after the position, wherever the rows are.
+func (w *world) projectorAt(t failer, view View, position uint64) *Projector {
+	t.Helper()
+	w.moveCheckpoint(t, view, position)
+	return w.projector(t, view)
+}
+
 // freshVault forgets cached keys, as a new process does.
 func (w *world) freshVault() { w.repo.Vault = vault.New(w.pool, w.masters) }
 

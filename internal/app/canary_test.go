@@ -9,17 +9,23 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"daybook/internal/testkit"
 )
 
 // TestCanaries drives the journey with values that occur nowhere else, then
 // searches every store and the log for them: the event store's file must hold no
 // personal datum, and nothing but the mail may hold a secret.
 func TestCanaries(t *testing.T) {
+	collector := testkit.StartCollector(t)
 	settings := settings(t)
+	settings.MetricsAddr = "127.0.0.1:0"
 	s := start(t, settings)
 	personal := []string{"canary-address", "Canaryfirst", "Canarylast", "canary-github", "+2348145359073", "1987-06-05", "Canaryagent"}
 	secrets := []string{"CanaryPassword1", "CanaryPassword2"}
@@ -28,8 +34,9 @@ func TestCanaries(t *testing.T) {
 	b := s.browser()
 	agent := []string{"User-Agent", "Canaryagent/1.0"}
 	b.post("/users/register/", map[string]any{"email": email, "first_name": "Canaryfirst", "last_name": "Canarylast", "password": secrets[0]}, agent...)
-	secrets = append(secrets, tokenOf(s.awaitMail(email, subjectActivation, 1).link(t)))
-	b.activate(s.awaitMail(email, subjectActivation, 1).link(t))
+	link := s.awaitMail(email, subjectActivation, 1).link(t)
+	secrets = append(secrets, tokenOf(link))
+	b.activate(link)
 	want(t, b.signIn(email, secrets[0]), http.StatusOK, "", "")
 	secrets = append(secrets, b.session)
 	want(t, b.patch(map[string]string{
@@ -39,10 +46,19 @@ func TestCanaries(t *testing.T) {
 	secrets = append(secrets, tokenOf(s.awaitMail(email, subjectReset, 1).link(t)), strings.SplitN(second, ":", 2)[1])
 	want(t, b.changeByReset(second, secrets[1]), http.StatusOK, "", "")
 	s.awaitMail(email, subjectChanged, 1)
+	// What a client can put into a request beside its body.
+	requested := []string{"canary-path", "canary-query", "canary-referer", "canary-state"}
+	b.do(http.MethodGet, "/nowhere/canary-path?x=canary-query", nil, "", "Referer", "https://canary-referer.example/", "Tracestate", "x=canary-state", "Traceparent", "00-"+clientTrace+"-"+clientSpan+"-01")
+	testkit.Await(t, 10*time.Second, "the last span", func() bool { return strings.Contains(collector.Raw(), "GET unmatched") })
 
 	searchFile(t, filepath.Join(settings.DataDir, "events.db"), append(personal, secrets...))
 	searchTree(t, filepath.Join(settings.DataDir, "objects"), append(personal, secrets...))
-	searchText(t, "log", s.logs.String(), append(personal, secrets...))
+	for where, text := range map[string]string{"log": s.logs.String(), "spans": collector.Raw(), "metrics": s.metrics()} {
+		searchText(t, where, text, slices.Concat(personal, secrets, requested, []string{uidOf(link)}))
+		if !strings.Contains(text, "/users/register/confirm/{uidb64}/{token}/") {
+			t.Errorf("%s does not tell of the link: the wrong text was searched", where)
+		}
+	}
 	searchDatabase(t, settings.DatabaseURL, personal, secrets)
 }
 
@@ -50,6 +66,13 @@ func TestCanaries(t *testing.T) {
 func tokenOf(path string) string {
 	parts := strings.Split(strings.Trim(path, "/"), "/")
 	return parts[len(parts)-1]
+}
+
+// uidOf returns the part of a link's path that names the account, as it stands
+// there: where it is found, a path was recorded.
+func uidOf(path string) string {
+	parts := strings.Split(strings.Trim(path, "/"), "/")
+	return parts[len(parts)-2]
 }
 
 // spellings are the forms in which a value could lie somewhere.

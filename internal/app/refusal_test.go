@@ -49,6 +49,7 @@ func TestRefusals(t *testing.T) {
 		"proxies":              {func(s *app.Settings) { s.TrustedProxies = []string{"all"} }, "DAYBOOK_TRUSTED_PROXIES"},
 		"keys":                 {func(s *app.Settings) { s.MasterKeys = "a:short" }, "DAYBOOK_MASTER_KEYS"},
 		"address in use":       {func(s *app.Settings) { s.HTTPAddr = openPort(t) }, "DAYBOOK_HTTP_ADDR"},
+		"metrics port in use":  {func(s *app.Settings) { s.MetricsAddr = openPort(t) }, "DAYBOOK_METRICS_ADDR"},
 		"production, embedded": {func(s *app.Settings) { s.Env = "production" }, "DAYBOOK_EVENTSTORE_URL"},
 		"public, embedded":     {func(s *app.Settings) { s.HTTPAddr = "0.0.0.0:0"; s.DatabaseURL = "" }, "DAYBOOK_ALLOW"},
 		"data dir is a file":   {func(s *app.Settings) { s.DataDir = fileAt(t) }, "DAYBOOK_DATA_DIR"},

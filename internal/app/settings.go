@@ -88,6 +88,9 @@ func LoadSecretFiles() error {
 func (s *Settings) Check() error {
 	s.PublicURL = strings.TrimRight(s.PublicURL, "/")
 	s.FrontendURL = strings.TrimRight(s.FrontendURL, "/")
+	if _, port, err := net.SplitHostPort(s.HTTPAddr); s.PublicURL == "" && err == nil {
+		s.PublicURL = "http://localhost:" + port
+	}
 	if s.MediaURL == "" {
 		s.MediaURL = s.PublicURL + "/media"
 	}

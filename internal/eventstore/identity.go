@@ -53,23 +53,36 @@ func opening(producer string) domain.Metadata {
 	}
 }
 
+// readIdentity skips what operators did: that may be much.
 func (r *Repository) readIdentity(ctx context.Context) (Identity, int64, error) {
-	history, err := r.history(ctx, domain.StoreStream)
-	if err != nil {
-		return Identity{}, 0, err
-	}
 	identity, revision := Identity{Fingerprints: map[string]string{}}, domain.NoStream
-	for _, recorded := range history {
-		revision = recorded.Revision
-		switch e := recorded.Event.(type) {
-		case domain.StoreOpened:
-			identity.StoreID, identity.Namespace = e.StoreID, e.Namespace
-			maps.Copy(identity.Fingerprints, e.Fingerprints)
-		case domain.KeyRotated:
-			identity.Fingerprints[e.KeyID] = e.Fingerprint
+	for stored, err := range r.Client.ReadStream(ctx, domain.StoreStream, 0) {
+		if err != nil {
+			return Identity{}, 0, unavailable(err)
 		}
+		revision = stored.Revision
+		if stored.Type != domain.NameOf(domain.StoreOpened{}) && stored.Type != domain.NameOf(domain.KeyRotated{}) {
+			continue
+		}
+		recorded, err := domain.Decode(stored, nothingSealed)
+		if err != nil {
+			return Identity{}, 0, err
+		}
+		identity.learn(recorded.Event)
 	}
 	return identity, revision, nil
+}
+
+func nothingSealed([]byte) ([]byte, error) { return nil, errors.New("a store's own events have no sealed part") }
+
+func (i *Identity) learn(event domain.Event) {
+	switch e := event.(type) {
+	case domain.StoreOpened:
+		i.StoreID, i.Namespace = e.StoreID, e.Namespace
+		maps.Copy(i.Fingerprints, e.Fingerprints)
+	case domain.KeyRotated:
+		i.Fingerprints[e.KeyID] = e.Fingerprint
+	}
 }
 
 // compare refuses other keys and returns what is new. Of each kind at least one

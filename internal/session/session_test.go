@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"daybook/domain"
+	"daybook/internal/postgres"
 	"daybook/internal/session"
 	"daybook/internal/testkit"
 )
@@ -28,7 +29,13 @@ type suite struct {
 
 func newSuite(t *testing.T) *suite {
 	t.Helper()
-	s := &suite{t: t, pool: testkit.Database(t)}
+	pool, err := postgres.Open(t.Context(), postgres.Config{Setting: "test", URL: testkit.SharedDatabaseURL(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	s := &suite{t: t, pool: pool}
+	s.exec(`TRUNCATE app.sessions, app.account_guards, app.throttles, readmodel.accounts`)
 	s.account = folded(1)
 	s.Store = &session.Store{
 		Pool: s.pool, Lifetime: time.Hour, IdleLifetime: 10 * time.Minute,
@@ -88,6 +95,16 @@ func (s *suite) valid(token string) bool {
 		s.t.Fatal(err)
 	}
 	return err == nil
+}
+
+// validTwice fails the test when a second look says something else.
+func (s *suite) validTwice(token string) bool {
+	s.t.Helper()
+	first := s.valid(token)
+	if s.valid(token) != first {
+		s.t.Errorf("valid %v, then not", first)
+	}
+	return first
 }
 
 func (s *suite) pending(revision int64) {
@@ -297,14 +314,14 @@ func TestPending(t *testing.T) {
 	}
 	// An event that changes nothing has passed the mark: it is cleared.
 	s.account.Revision = 2
-	if !s.valid(token) || !s.valid(token) || s.folds != 3 {
-		t.Errorf("valid %v after %d folds", s.valid(token), s.folds)
+	if valid := s.validTwice(token); !valid || s.folds != 3 {
+		t.Errorf("valid %v after %d folds", valid, s.folds)
 	}
 	// The change was appended, and its command has died.
 	s.pending(3)
 	s.account.Revision, s.account.CredentialRevision = 3, 3
-	if s.valid(token) || s.valid(token) || s.folds != 4 {
-		t.Errorf("valid %v after %d folds", s.valid(token), s.folds)
+	if valid := s.validTwice(token); valid || s.folds != 4 {
+		t.Errorf("valid %v after %d folds", valid, s.folds)
 	}
 	fresh, _ := s.open()
 	s.pending(9)

@@ -21,9 +21,9 @@ func contextAttrs(ctx context.Context) []slog.Attr {
 	return attrs
 }
 
-// LogHandler adds to each line the attributes of its context and, while a span is
-// recorded, the trace_id that leads to it. What a line says itself is not said
-// twice.
+// LogHandler adds to each line the attributes of its context and, within a trace,
+// its trace_id, also if only the client records that trace. What a line says
+// itself is not said twice.
 func LogHandler(next slog.Handler) slog.Handler { return logHandler{next} }
 
 type logHandler struct{ slog.Handler }
@@ -41,8 +41,8 @@ func (h logHandler) Handle(ctx context.Context, record slog.Record) error {
 			record.AddAttrs(a)
 		}
 	}
-	if span := trace.SpanFromContext(ctx); span.IsRecording() {
-		record.AddAttrs(slog.String("trace_id", span.SpanContext().TraceID().String()))
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		record.AddAttrs(slog.String("trace_id", span.TraceID().String()))
 	}
 	return h.Handler.Handle(ctx, record)
 }

@@ -22,7 +22,8 @@ func TestDatabasesAreMigratedAndApart(t *testing.T) {
 	if err := two.QueryRow(t.Context(), `SELECT count(*) FROM app.idempotency`).Scan(&rows); err != nil || rows != 0 {
 		t.Fatalf("%d rows of another test's database, %v", rows, err)
 	}
-	if testkit.SharedDatabaseURL(t) != testkit.SharedDatabaseURL(t) {
+	first, again := testkit.SharedDatabaseURL(t), testkit.SharedDatabaseURL(t)
+	if first != again {
 		t.Fatal("the shared database is not shared")
 	}
 }
