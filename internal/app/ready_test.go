@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
-	"daybook/internal/app"
 	"daybook/internal/embedded/s3"
 	"daybook/internal/embedded/smtp"
 	"daybook/internal/eventstore/node"
@@ -144,7 +144,7 @@ func (s *service) awaitDead(part string, states ...string) {
 }
 
 // behindProxies runs the service with every backend behind a proxy.
-func behindProxies(t *testing.T) (*service, app.Settings, map[string]*proxy) {
+func behindProxies(t *testing.T) (*service, map[string]*proxy) {
 	t.Helper()
 	settings := settings(t)
 	keys := testkit.KeySet("k").String()
@@ -164,12 +164,11 @@ func behindProxies(t *testing.T) (*service, app.Settings, map[string]*proxy) {
 		t.Fatal(err)
 	}
 	proxies["object_store"], proxies["smtp"] = startProxy(t, "tcp", stored.Host), startProxy(t, "tcp", catcher.Addr())
-	direct := settings
-	settings.EventStoreURL = "esdb://" + proxies["event_store"].addr + "?tls=false&keepAliveInterval=1000&keepAliveTimeout=1000"
+	settings.EventStoreURL = "esdb://" + proxies["event_store"].addr + "?tls=false"
 	settings.DatabaseURL = through(t, settings.DatabaseURL, proxies["database"].addr)
 	settings.S3URL = strings.Replace(objects.URL(), stored.Host, proxies["object_store"].addr, 1)
 	settings.SMTPURL = "smtp://" + proxies["smtp"].addr + "?tls=none"
-	return start(t, settings), direct, proxies
+	return start(t, settings), proxies
 }
 
 func startNode(t *testing.T) (addr string) {
@@ -199,12 +198,7 @@ func databaseProxy(t *testing.T, database string) *proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	network, address := config.Config.Host, ""
-	if strings.HasPrefix(network, "/") {
-		network, address = "unix", config.Host+"/.s.PGSQL.5432"
-	} else {
-		network, address = "tcp", net.JoinHostPort(config.Host, "5432")
-	}
+	network, address := pgconn.NetworkAddress(config.Host, config.Port)
 	return startProxy(t, network, address)
 }
 
@@ -219,22 +213,37 @@ func through(t *testing.T, database, addr string) string {
 	return given.String()
 }
 
-// TestDeadBackend pauses each backend: the service must say within ten seconds
-// which one is dead, be alive meanwhile, and be ready again afterwards by itself.
+// TestDeadBackend pauses backends: the service must say within ten seconds which
+// one is dead, be alive meanwhile, and be ready again afterwards by itself. While
+// the relay hangs, the mails in hand wait for it and those behind them are not
+// taken up, which is shown too.
 func TestDeadBackend(t *testing.T) {
 	t.Parallel()
-	s, _, proxies := behindProxies(t)
+	s, proxies := behindProxies(t)
 	s.awaitReady()
-	for _, part := range []string{"smtp", "object_store", "event_store", "database"} {
-		proxies[part].paused.Store(true)
-		s.awaitDead(part, "no_answer")
+	for _, paused := range [][]string{{"smtp", "object_store"}, {"event_store"}, {"database"}} {
+		for _, part := range paused {
+			proxies[part].paused.Store(true)
+		}
+		if paused[0] == "smtp" {
+			for _, name := range []string{"a", "b", "c", "d", "e", "f"} { // the mailer has four workers
+				a := s.browser().post("/users/register/", map[string]any{"email": name + "@example.com", "first_name": "A", "last_name": "B", "password": goodPassword})
+				want(t, a, http.StatusCreated, "", "")
+			}
+			s.awaitDead("mail_queue", "stalled")
+		}
+		for _, part := range paused {
+			s.awaitDead(part, "no_answer")
+		}
 		if a := s.browser().get("/healthz"); a.Status != http.StatusOK {
-			t.Errorf("%s: alive: %d", part, a.Status)
+			t.Errorf("%v: alive: %d", paused, a.Status)
 		}
 		if body := s.readiness().body; strings.Contains(body, "127.0.0.1") || strings.Contains(body, "secret") {
-			t.Errorf("%s: the report tells too much: %s", part, body)
+			t.Errorf("%v: the report tells too much: %s", paused, body)
 		}
-		proxies[part].resume()
+		for _, part := range paused {
+			proxies[part].resume()
+		}
 		s.awaitReady()
 	}
 }
@@ -259,31 +268,27 @@ func sql(t *testing.T, database string, statements ...string) (done func()) {
 	return func() { _, _ = tx.Rollback(t.Context()), conn.Close(t.Context()) }
 }
 
-// TestDeadConsumer stops the projector in ways in which it can die while every
-// backend answers.
+// TestDeadConsumer stops projectors in ways in which they can die while every
+// backend answers: one hangs, one fails.
 func TestDeadConsumer(t *testing.T) {
 	t.Parallel()
 	settings := settings(t)
 	s := start(t, settings)
-	b := s.signedIn("watched@example.com")
+	s.register("watched@example.com")
 	s.awaitReady()
-	t.Run("stuck", func(t *testing.T) {
-		release := sql(t, settings.DatabaseURL, `LOCK TABLE readmodel.resets IN ACCESS EXCLUSIVE MODE`)
-		defer release()
-		b.requestReset("watched@example.com", 1)
-		(&service{tb: t, URL: s.URL}).awaitDead("projection:resets", "stuck", "stalled")
-	})
-	s.awaitReady()
-	t.Run("failing", func(t *testing.T) {
-		exec(t, settings.DatabaseURL, `ALTER TABLE readmodel.registrations RENAME TO hidden`)
-		b.service.browser().post("/users/register/", map[string]any{"email": "other@example.com", "first_name": "A", "last_name": "B", "password": goodPassword})
-		(&service{tb: t, URL: s.URL}).awaitDead("projection:registrations", "failing", "stalled")
-		exec(t, settings.DatabaseURL, `ALTER TABLE readmodel.hidden RENAME TO registrations`)
-	})
+	release := sql(t, settings.DatabaseURL, `LOCK TABLE readmodel.resets IN ACCESS EXCLUSIVE MODE`)
+	operate(t, settings.DatabaseURL, `ALTER TABLE readmodel.registrations RENAME TO hidden`)
+	b := s.browser()
+	b.requestReset("watched@example.com", 1)
+	b.post("/users/register/", map[string]any{"email": "other@example.com", "first_name": "A", "last_name": "B", "password": goodPassword})
+	s.awaitDead("projection:resets", "stuck", "stalled")
+	s.awaitDead("projection:registrations", "failing", "stalled")
+	operate(t, settings.DatabaseURL, `ALTER TABLE readmodel.hidden RENAME TO registrations`)
+	release()
 	s.awaitReady()
 }
 
-func exec(t *testing.T, database, statement string) {
+func operate(t *testing.T, database, statement string) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), database)
 	if err == nil {
@@ -306,21 +311,4 @@ func TestDeadOwner(t *testing.T) {
 	s.awaitDead("projection:accounts", "stalled")
 	release()
 	s.awaitReady()
-}
-
-// TestHangingRelay: mails in hand wait for a relay that says nothing, and the one
-// behind them is not taken up.
-func TestHangingRelay(t *testing.T) {
-	t.Parallel()
-	s, settings, proxies := behindProxies(t)
-	s.awaitReady()
-	proxies["smtp"].paused.Store(true)
-	for _, name := range []string{"a", "b", "c", "d", "e", "f"} {
-		a := s.browser().post("/users/register/", map[string]any{"email": name + "@example.com", "first_name": "A", "last_name": "B", "password": goodPassword})
-		want(t, a, http.StatusCreated, "", "")
-	}
-	s.awaitDead("mail_queue", "stalled")
-	proxies["smtp"].resume()
-	s.awaitReady()
-	_ = settings
 }

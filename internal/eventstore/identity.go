@@ -73,7 +73,9 @@ func (r *Repository) readIdentity(ctx context.Context) (Identity, int64, error) 
 	return identity, revision, nil
 }
 
-func nothingSealed([]byte) ([]byte, error) { return nil, errors.New("a store's own events have no sealed part") }
+func nothingSealed([]byte) ([]byte, error) {
+	return nil, errors.New("a store's own events have no sealed part")
+}
 
 func (i *Identity) learn(event domain.Event) {
 	switch e := event.(type) {
