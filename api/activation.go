@@ -39,7 +39,7 @@ func readEmail(w http.ResponseWriter, r *http.Request) (string, object, error) {
 	}
 	email := in.text("email")
 	if email == "" {
-		return "", nil, only("required", "Email field is empty", in.missing("email"))
+		return "", nil, required("Email field is empty", in.missing("email"))
 	}
 	if _, err := domain.ParseEmail(email); err != nil {
 		return "", nil, err

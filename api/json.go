@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"maps"
 	"mime"
@@ -91,7 +92,7 @@ func parseObject(body []byte, names []string) (object, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := decoder.ReadToken(); err != io.EOF {
+	if _, err := decoder.ReadToken(); !errors.Is(err, io.EOF) {
 		return nil, errJSON
 	}
 	return members, nil
@@ -155,7 +156,7 @@ func notText(name string) error {
 	return domain.Invalid(name, "This field must be a text.")
 }
 
-// only returns the sentences as one refusal that says sentence.
-func only(code, sentence string, fields map[string]string) error {
-	return &domain.Error{Kind: domain.KindInvalid, Code: code, Message: sentence, Fields: maps.Clone(fields)}
+// required returns the sentences as one refusal that says sentence.
+func required(sentence string, fields map[string]string) error {
+	return &domain.Error{Kind: domain.KindInvalid, Code: "required", Message: sentence, Fields: maps.Clone(fields)}
 }

@@ -19,7 +19,7 @@ func (s *Server) changePassword(w http.ResponseWriter, r *http.Request, in sessi
 		return err
 	}
 	if missing := body.missing("current_password", "password"); len(missing) > 0 {
-		return only("required", passwordRequired, missing)
+		return required(passwordRequired, missing)
 	}
 	caller, err := s.signedInCaller(r, in.Session, body)
 	if err != nil {

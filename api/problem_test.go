@@ -100,10 +100,10 @@ func TestPanicIsAProblem(t *testing.T) {
 
 func TestBodyFailures(t *testing.T) {
 	t.Parallel()
-	if got := bodyFailure(fmt.Errorf("read: %w", os.ErrDeadlineExceeded), errJSON); got != error(errSlowBody) {
+	if got := bodyFailure(fmt.Errorf("read: %w", os.ErrDeadlineExceeded), errJSON); !errors.Is(got, errSlowBody) {
 		t.Errorf("slow: %v", got)
 	}
-	if got := bodyFailure(io.ErrUnexpectedEOF, errForm); got != error(errForm) {
+	if got := bodyFailure(io.ErrUnexpectedEOF, errForm); !errors.Is(got, errForm) {
 		t.Errorf("broken off: %v", got)
 	}
 }

@@ -30,7 +30,7 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if missing := in.missing(names...); len(missing) > 0 {
-		return only("required", registerRequired, missing)
+		return required(registerRequired, missing)
 	}
 	caller, err := s.anonymous(r, addressSubject(in.text("email")), in)
 	if err != nil {

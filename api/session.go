@@ -81,7 +81,7 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if missing := in.missing("email", "password"); len(missing) > 0 {
-		return only("required", signInRequired, missing)
+		return required(signInRequired, missing)
 	}
 	opened, err := s.Commands.SignIn(r.Context(), s.caller(r), in.text("email"), in.text("password"))
 	if err != nil {

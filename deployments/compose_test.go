@@ -40,11 +40,10 @@ type service struct {
 	Volumes     []string
 	DependsOn   map[string]struct{ Condition string } `yaml:"depends_on"`
 	Healthcheck struct {
-		Test                 []string
-		Interval, Timeout    string
-		StartPeriod          string `yaml:"start_period"`
-		Retries              int
-		StartInterval, Other string
+		Test              []string
+		Interval, Timeout string
+		StartPeriod       string `yaml:"start_period"`
+		Retries           int
 	}
 }
 

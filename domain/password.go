@@ -36,7 +36,7 @@ func (c RequestReset) Decide(a Account, now time.Time) ([]Event, error) {
 	if a.Reset.Open(now) && halfLeft(a.Reset.RequestedAt, a.Reset.ExpiresAt, now) {
 		return []Event{ResetRequested{a.Reset.ID, a.Reset.ExpiresAt}}, nil
 	}
-	return []Event{ResetRequested{c.ResetID, c.ExpiresAt}}, nil
+	return []Event{ResetRequested(c)}, nil
 }
 
 // OpenResetLink is the command of somebody who follows the mailed link.

@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -79,7 +80,7 @@ var nameCases = []valueCase{
 func TestParseName(t *testing.T) {
 	runValues(t, nameCases, func(typed string) (string, error) { return ParseName(FieldFirstName, typed) })
 	_, err := ParseName(FieldLastName, "")
-	if e, ok := err.(*Error); !ok || e.Fields[FieldLastName] == "" || e.Code != "invalid_last_name" {
+	if e, ok := errors.AsType[*Error](err); !ok || e.Fields[FieldLastName] == "" || e.Code != "invalid_last_name" {
 		t.Errorf("refusal %v does not name the field", err)
 	}
 }

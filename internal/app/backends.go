@@ -88,7 +88,8 @@ func (b *backends) startNode(logger *slog.Logger) error {
 		return fmt.Errorf("make a directory for the event store's socket: %w", err)
 	}
 	b.socket = filepath.Join(dir, "events.sock")
-	listener, err := net.Listen("unix", b.socket)
+	var network net.ListenConfig
+	listener, err := network.Listen(context.Background(), "unix", b.socket)
 	if err != nil {
 		return fmt.Errorf("listen for the event store: %w", err)
 	}

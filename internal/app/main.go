@@ -25,6 +25,7 @@ type commandLine struct {
 	Migrate     migrateCommand     `cmd:"" help:"Bring the database up to date and make missing checkpoints."`
 	Audit       auditCommand       `cmd:"" help:"Read the audit trail."`
 	Token       tokenCommand       `cmd:"" help:"Tokens of machines."`
+	EventStore  eventStoreCommand  `cmd:"" name:"eventstore" help:"The embedded event store alone, and its files."`
 	Config      configCommand      `cmd:"" help:"Print the effective settings, secrets redacted."`
 	Healthcheck healthcheckCommand `cmd:"" help:"Ask a running service whether it is well."`
 	Version     versionCommand     `cmd:"" help:"Print the version."`
@@ -130,13 +131,19 @@ func (configCommand) Run(i *invocation) error {
 	return nil
 }
 
-type healthcheckCommand struct{}
+type healthcheckCommand struct {
+	Listener string `arg:"" enum:"api,metrics" default:"api" help:"Which listener to ask: api, or metrics, of a process without the API."`
+}
 
-// Run asks /readyz on the API's own address.
-func (healthcheckCommand) Run(i *invocation) error {
-	host, port, err := net.SplitHostPort(i.settings.HTTPAddr)
+// Run asks /readyz on the service's own address.
+func (c healthcheckCommand) Run(i *invocation) error {
+	addr, setting := i.settings.HTTPAddr, "DAYBOOK_HTTP_ADDR"
+	if c.Listener == "metrics" {
+		addr, setting = i.settings.MetricsAddr, "DAYBOOK_METRICS_ADDR"
+	}
+	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
-		return fmt.Errorf("DAYBOOK_HTTP_ADDR: %w", err)
+		return fmt.Errorf("%s: %w", setting, err)
 	}
 	if host == "" || net.ParseIP(host).IsUnspecified() {
 		host = "127.0.0.1"

@@ -97,7 +97,7 @@ func (s *KafkaSubscriber) Subscribe(ctx context.Context, topic string) (<-chan *
 	if s.lifetime.Err() != nil {
 		return nil, ErrClosed
 	}
-	sub := newKafkaSubscription(s, ctx, topic)
+	sub := newKafkaSubscription(ctx, s, topic)
 	s.work.Go(sub.run)
 	return sub.output, nil
 }

@@ -23,7 +23,7 @@ type kafkaSubscription struct {
 	stop    func()
 }
 
-func newKafkaSubscription(s *KafkaSubscriber, ctx context.Context, topic string) *kafkaSubscription {
+func newKafkaSubscription(ctx context.Context, s *KafkaSubscriber, topic string) *kafkaSubscription {
 	running, cancel := context.WithCancel(ctx)
 	detach := context.AfterFunc(s.lifetime, cancel)
 	return &kafkaSubscription{

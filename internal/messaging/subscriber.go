@@ -47,7 +47,7 @@ func (s *Subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 	if s.lifetime.Err() != nil {
 		return nil, ErrClosed
 	}
-	sub := newSubscription(s, ctx, topic, target)
+	sub := newSubscription(ctx, s, topic, target)
 	s.topics[topic] = sub
 	s.work.Go(sub.run)
 	return sub.output, nil

@@ -28,7 +28,7 @@ type subscription struct {
 	health  health
 }
 
-func newSubscription(s *Subscriber, ctx context.Context, topic string, target Target) *subscription {
+func newSubscription(ctx context.Context, s *Subscriber, topic string, target Target) *subscription {
 	running, cancel := context.WithCancel(ctx)
 	detach := context.AfterFunc(s.lifetime, cancel)
 	return &subscription{

@@ -32,7 +32,7 @@ func serverAccount(uid, gid int, dataDir string) (account, error) {
 			return parseAccount(u)
 		}
 	}
-	return account{}, errors.New("Postgres refuses to run as root, and there is no user postgres or nobody to run it as: " +
+	return account{}, errors.New("the Postgres server refuses to run as root, and there is no user postgres or nobody to run it as: " +
 		"run as an ordinary user or set DAYBOOK_DATABASE_URL")
 }
 

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"os/exec"
 	"path/filepath"
@@ -116,7 +117,7 @@ func inspect(directory string) (Binaries, bool) {
 var versionLine = regexp.MustCompile(`^postgres \(PostgreSQL\) (\d+)`)
 
 func majorOf(postgres string) (int, bool) {
-	output, err := exec.Command(postgres, "--version").Output()
+	output, err := exec.CommandContext(context.Background(), postgres, "--version").Output()
 	if err != nil {
 		return 0, false
 	}

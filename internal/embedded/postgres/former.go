@@ -57,7 +57,7 @@ func formerServer(dataDir string) (int, error) {
 	first, _, _ := strings.Cut(string(content), "\n")
 	pid, err := strconv.Atoi(strings.TrimSpace(first))
 	if err != nil || pid <= 0 {
-		return 0, nil // Postgres has its own sentence for a damaged file
+		return 0, nil //nolint:nilerr // Postgres has its own sentence for a damaged file
 	}
 	return pid, nil
 }

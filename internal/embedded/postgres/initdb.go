@@ -34,7 +34,7 @@ func runInitdb(ctx context.Context, cfg Config, as account, directory string) er
 		arguments = append(arguments, "--no-sync", "--wal-segsize=1")
 	}
 	said := &output{logger: cfg.Logger}
-	cmd := exec.Command(cfg.Binaries.Initdb, arguments...)
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), cfg.Binaries.Initdb, arguments...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = directory, said, said
 	child, err := startProcess(cmd, as, syscall.SIGKILL)
 	if err != nil {

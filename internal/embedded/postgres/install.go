@@ -12,7 +12,7 @@ import (
 
 // ErrCannotInstall is returned when this machine has no package manager that we
 // know, or the user may not use it without a password.
-var ErrCannotInstall = errors.New("Postgres cannot be installed from here")
+var ErrCannotInstall = errors.New("a Postgres server cannot be installed from here")
 
 // manager is one package manager and the commands that install a server with it.
 type manager struct {

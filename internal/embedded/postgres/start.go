@@ -136,7 +136,8 @@ func (c *Cluster) launchUntilOrphansEnd(ctx context.Context, cfg Config, as acco
 
 func (c *Cluster) launch(ctx context.Context, cfg Config, as account) (*output, error) {
 	said := &output{logger: cfg.Logger}
-	cmd := exec.Command(cfg.Binaries.Postgres, serverArguments(cfg, c.socket)...)
+	// It outlives the start; Stop and the kernel end it.
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), cfg.Binaries.Postgres, serverArguments(cfg, c.socket)...)
 	cmd.Dir, cmd.Stderr, cmd.Stdout = cfg.DataDir, said, said
 	server, err := startProcess(cmd, as, syscall.SIGINT)
 	if err != nil {

@@ -46,7 +46,7 @@ func followLink(r reader, link record, now time.Time) (*record, error) {
 	digits, stream, found := strings.Cut(string(link.data), "@")
 	revision, err := strconv.ParseInt(digits, 10, 64)
 	if !found || err != nil || revision < 0 {
-		return nil, nil
+		return nil, nil //nolint:nilerr // a link to nothing resolves to nothing
 	}
 	state, err := stateOf(r, stream)
 	if err != nil || state.tombstoned {

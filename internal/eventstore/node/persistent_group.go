@@ -167,9 +167,6 @@ const (
 	nackSkip
 )
 
-// ack settles events.
-func (g *group) ack(ids []uuid.UUID) { g.nack(ids, nackSkip, "") }
-
 // nack settles events by the action.
 func (g *group) nack(ids []uuid.UUID, action nackAction, reason string) {
 	g.mu.Lock()

@@ -151,10 +151,10 @@ func TestGroupByFormerFields(t *testing.T) {
 	}
 	defer conn.Close()
 	request := &persistent.CreateReq{Options: &persistent.CreateReq_Options{
-		//nolint:staticcheck // deprecated is what it is about
 		StreamIdentifier: identifier("s"), GroupName: workers,
 		Settings: &persistent.CreateReq_Settings{
-			Revision: 1, ReadBatchSize: 10, HistoryBufferSize: 20, MaxCheckpointCount: 1,
+			Revision:      1, //nolint:staticcheck // deprecated is what it is about
+			ReadBatchSize: 10, HistoryBufferSize: 20, MaxCheckpointCount: 1,
 			MessageTimeout: &persistent.CreateReq_Settings_MessageTimeoutTicks{MessageTimeoutTicks: 600_000_000},
 		},
 	}}

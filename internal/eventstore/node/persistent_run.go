@@ -101,7 +101,7 @@ func (g *group) close() {
 }
 
 func (g *group) log(message string, err error) {
-	g.node.config.Logger.Error(message, "group", g.config.groupKey.String(), "error", err)
+	g.node.config.Logger.Error(message, "group", g.config.String(), "error", err)
 }
 
 // hungry tells that there may be more to read and that there is room and use for it.

@@ -161,7 +161,7 @@ func (s persistentServer) Read(call persistent.PersistentSubscriptions_ReadServe
 
 func confirmConnection(g *group) *persistent.ReadResp {
 	return &persistent.ReadResp{Content: &persistent.ReadResp_SubscriptionConfirmation_{
-		SubscriptionConfirmation: &persistent.ReadResp_SubscriptionConfirmation{SubscriptionId: g.config.groupKey.String()},
+		SubscriptionConfirmation: &persistent.ReadResp_SubscriptionConfirmation{SubscriptionId: g.config.String()},
 	}}
 }
 

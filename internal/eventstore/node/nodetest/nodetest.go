@@ -62,7 +62,8 @@ func (r *Running) start(tb testing.TB) {
 	if err != nil {
 		tb.Fatalf("open node: %v", err)
 	}
-	listener, err := net.Listen("unix", r.socket)
+	var network net.ListenConfig
+	listener, err := network.Listen(tb.Context(), "unix", r.socket)
 	if err != nil {
 		tb.Fatalf("listen: %v", err)
 	}
