@@ -7,11 +7,11 @@ import (
 
 func TestRelaySetting(t *testing.T) {
 	accepted := map[string]relay{
-		"smtp://relay.example":                            relay{host: "relay.example", port: 587, security: startTLS},
-		"smtp://relay.example?tls=implicit":               relay{host: "relay.example", port: 465, security: implicitTLS},
-		"smtp://127.0.0.1:1025/?tls=none":                 relay{host: "127.0.0.1", port: 1025, security: noTLS},
-		"smtp://[::1]?tls=none":                           relay{host: "::1", port: 25, security: noTLS},
-		"smtp://me%40x.example:p%40ss@relay.example:2525": relay{"relay.example", 2525, startTLS, "me@x.example", "p@ss"},
+		"smtp://relay.example":                            {host: "relay.example", port: 587, security: startTLS},
+		"smtp://relay.example?tls=implicit":               {host: "relay.example", port: 465, security: implicitTLS},
+		"smtp://127.0.0.1:1025/?tls=none":                 {host: "127.0.0.1", port: 1025, security: noTLS},
+		"smtp://[::1]?tls=none":                           {host: "::1", port: 25, security: noTLS},
+		"smtp://me%40x.example:p%40ss@relay.example:2525": {"relay.example", 2525, startTLS, "me@x.example", "p@ss"},
 	}
 	for setting, want := range accepted {
 		if got, err := parseRelay(setting); err != nil || got != want {

@@ -151,7 +151,8 @@ func TestGroupByFormerFields(t *testing.T) {
 	}
 	defer conn.Close()
 	request := &persistent.CreateReq{Options: &persistent.CreateReq_Options{
-		StreamIdentifier: identifier("s"), GroupName: workers,
+		StreamIdentifier: identifier("s"), //nolint:staticcheck // deprecated is what it is about
+		GroupName:        workers,
 		Settings: &persistent.CreateReq_Settings{
 			Revision:      1, //nolint:staticcheck // deprecated is what it is about
 			ReadBatchSize: 10, HistoryBufferSize: 20, MaxCheckpointCount: 1,
