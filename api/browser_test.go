@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -17,8 +18,8 @@ import (
 
 // TestPagesInABrowser walks the built-in pages with a real browser, and wants
 // its console empty: no error, and nothing that the content policy has blocked.
-// DAYBOOK_TEST_BROWSER names the browser (Chromium); without it the test is left
-// out.
+// DAYBOOK_TEST_BROWSER names the browser, else a Chromium on the PATH is used;
+// where there is none the test is left out.
 func TestPagesInABrowser(t *testing.T) {
 	b := openBrowser(t)
 	b.do("register", chromedp.Navigate(b.base+"/auth/register"), b.shot("register"),
@@ -74,7 +75,10 @@ func openBrowser(t *testing.T) *browser {
 	t.Helper()
 	path := os.Getenv("DAYBOOK_TEST_BROWSER")
 	if path == "" {
-		t.Skip("DAYBOOK_TEST_BROWSER is not set")
+		var err error
+		if path, err = exec.LookPath("chromium"); err != nil {
+			t.Skip("there is no Chromium: the pages were not looked at; install it or set DAYBOOK_TEST_BROWSER")
+		}
 	}
 	server := httptest.NewUnstartedServer(nil)
 	b := &browser{t: t, base: "http://" + server.Listener.Addr().String()}

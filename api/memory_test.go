@@ -134,6 +134,8 @@ func (m *memory) End(_ context.Context, token string) (domain.EndedSession, bool
 	return domain.EndedSession{ID: s.ID, AccountID: s.AccountID}, ok, nil
 }
 
+func (m *memory) Suspect(context.Context, uuid.UUID, int64) error { return nil }
+
 func (m *memory) Settle(context.Context, domain.Account) error { return nil }
 
 func (m *memory) EndOne(context.Context, uuid.UUID, uuid.UUID) (bool, error) {

@@ -94,7 +94,9 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	header.Set("Content-Type", "application/problem+json")
 	switch refused.status {
 	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
-		header.Set("Retry-After", "1")
+		if header.Get("Retry-After") == "" {
+			header.Set("Retry-After", "1")
+		}
 	case http.StatusUnauthorized:
 		if header.Get("WWW-Authenticate") == "" {
 			header.Set("WWW-Authenticate", "Session") // RFC 9110, 15.5.2: a challenge is a must

@@ -32,6 +32,9 @@ func (s *Server) updateUser(w http.ResponseWriter, r *http.Request, in session.C
 	}
 	change := profileOf(form.text)
 	if form.thumbnail != nil {
+		if err := s.limitUpload(r.Context(), w, in.Session.AccountID); err != nil {
+			return err
+		}
 		if change.Thumbnail, err = s.thumbnail(r.Context(), form.thumbnail); err != nil {
 			return err
 		}

@@ -24,17 +24,20 @@ type route struct {
 
 // routes are all resources of the service.
 func (s *Server) routes() []route {
+	signIn := func(h handlerFunc) handlerFunc { return s.users(s.limited("sign-in", s.Config.Limits.SignIn, h)) }
+	token := func(h handlerFunc) handlerFunc { return s.limited("token", s.Config.Limits.Token, h) }
+	mail := func(h handlerFunc) handlerFunc { return s.users(s.limited("mail", s.Config.Limits.Mail, h)) }
 	return []route{
-		{"/users/register/", methods{"POST": s.users(s.register)}},
-		{"/users/register/confirm/{uidb64}/{token}/", methods{"GET": s.openActivation, "HEAD": s.nothing, "POST": s.activate}},
-		{"/users/regenerate-token/", methods{"POST": s.users(s.requestActivation)}},
-		{"/users/login/", methods{"POST": s.users(s.signIn)}},
+		{"/users/register/", methods{"POST": mail(s.register)}},
+		{"/users/register/confirm/{uidb64}/{token}/", methods{"GET": token(s.openActivation), "HEAD": s.nothing, "POST": token(s.activate)}},
+		{"/users/regenerate-token/", methods{"POST": mail(s.requestActivation)}},
+		{"/users/login/", methods{"POST": signIn(s.signIn)}},
 		{"/users/logout/", methods{"POST": s.users(s.signOut)}},
 		{"/users/current-user/", methods{"GET": s.member(s.currentUser)}},
 		{"/users/update-user/", methods{"PATCH": s.member(s.updateUser)}},
-		{"/users/password-change/request-password-change/", methods{"POST": s.users(s.requestReset)}},
-		{"/users/password-change/confirm/change-password/{uidb64}/{token}/", methods{"GET": s.openReset, "HEAD": s.nothing}},
-		{"/users/password-change/change-user-password/", methods{"POST": s.users(s.resetPassword)}},
+		{"/users/password-change/request-password-change/", methods{"POST": mail(s.requestReset)}},
+		{"/users/password-change/confirm/change-password/{uidb64}/{token}/", methods{"GET": token(s.openReset), "HEAD": s.nothing}},
+		{"/users/password-change/change-user-password/", methods{"POST": s.users(token(s.resetPassword))}},
 		{"/users/series/", methods{"GET": s.users(s.series)}},
 		{"/users/me/", methods{"GET": s.member(s.currentUser), "PATCH": s.member(s.patchUser)}},
 		{"/users/me/history/", methods{"GET": s.member(s.history)}},

@@ -19,6 +19,7 @@ import (
 	"daybook/internal/idempotency"
 	"daybook/internal/session"
 	"daybook/internal/telemetry"
+	"daybook/internal/throttle"
 	"daybook/internal/thumbnail"
 	"daybook/projections"
 )
@@ -47,6 +48,8 @@ type Config struct {
 	Contract string
 	// SessionLifetime is the Max-Age of the session cookie; defaults to 14 days.
 	SessionLifetime time.Duration
+	// Limits hold as far as Server.Throttles counts them.
+	Limits Limits
 }
 
 // WithDefaults returns a copy with defaults filled in and URLs without their
@@ -127,6 +130,8 @@ type Server struct {
 	Accounts    *projections.Queries
 	Idempotency *idempotency.Store
 	Thumbnails  *thumbnail.Processor
+	// Throttles counts what Config.Limits bounds; nil for no limits.
+	Throttles *throttle.Store
 	// Media reads a thumbnail; an absent one is a *domain.Error of KindNotFound.
 	Media func(ctx context.Context, key string) (body []byte, contentType string, err error)
 	// History returns the events of an account, for the profile as it was.
@@ -143,7 +148,6 @@ type Server struct {
 	Series []Series
 	Config Config
 	Logger *slog.Logger
-	Now    func() time.Time // defaults to time.Now
 
 	pages       *pages.Pages
 	origins     origins
@@ -161,9 +165,6 @@ func (s *Server) Handler() http.Handler {
 	served.origins = newOrigins(served.Config)
 	served.pages = pages.New()
 	served.description = Description()
-	if served.Now == nil {
-		served.Now = time.Now
-	}
 	if served.Logger == nil {
 		served.Logger = slog.New(slog.DiscardHandler)
 	}

@@ -89,6 +89,10 @@ func (s killSessions) Settle(ctx context.Context, a domain.Account) error {
 	return s.k.around("settle", func() error { return s.Sessions.Settle(ctx, a) })
 }
 
+func (s killSessions) Suspect(ctx context.Context, account uuid.UUID, expected int64) error {
+	return s.k.around("suspect", func() error { return s.Sessions.Suspect(ctx, account, expected) })
+}
+
 func (s killSessions) EndOthers(ctx context.Context, a domain.Account, keep uuid.UUID) (ended []domain.EndedSession, err error) {
 	err = s.k.around("end others", func() (err error) {
 		ended, err = s.Sessions.EndOthers(ctx, a, keep)

@@ -68,6 +68,9 @@ type Sessions interface {
 	// pending mark that the fold has reached. A new credential forgets the
 	// address's failed tries, which were tries of another.
 	Settle(ctx context.Context, a domain.Account) error
+	// Suspect marks the account's sessions, before the append of a change at
+	// the expected revision that ends them, as pending until Settle.
+	Suspect(ctx context.Context, account uuid.UUID, expectedRevision int64) error
 	// EndOne ends a session of the account by its public id.
 	EndOne(ctx context.Context, account, id uuid.UUID) (found bool, err error)
 	// EndOthers ends the sessions opened with a credential older than the

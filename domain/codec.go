@@ -19,6 +19,10 @@ var ErrErased = errors.New("personal data erased")
 // lose data.
 var ErrUnknownEvent = errors.New("unknown event")
 
+// ErrUnreadable says that a stored event is not what its type says, or that its
+// box does not open: damaged, or written by something else.
+var ErrUnreadable = errors.New("unreadable event")
+
 // Opener opens a sealed box of personal fields.
 type Opener func(box []byte) ([]byte, error)
 
@@ -131,11 +135,12 @@ func (e Encoded) Data(box []byte) ([]byte, error) {
 }
 
 // Decode reads a stored event. open is asked only for events with a sealed
-// part; its error comes back, unless it is ErrErased.
+// part; its error comes back, unless it is ErrErased. Errors are ErrUnknownEvent
+// or ErrUnreadable.
 func Decode(s Stored, open Opener) (Recorded, error) {
 	metadata, err := DecodeMetadata(s.Metadata)
 	if err != nil {
-		return Recorded{}, fmt.Errorf("%s@%d: %w", s.Stream, s.Revision, err)
+		return Recorded{}, fmt.Errorf("%s@%d: %w: %w", s.Stream, s.Revision, ErrUnreadable, err)
 	}
 	event, err := decodeData(s.Type, metadata.Schema, s.Data, open)
 	if err != nil {
@@ -151,7 +156,7 @@ func decodeData(name string, schema int, data []byte, open Opener) (Event, error
 	}
 	event, err := eventTypes[i].decode(data, open)
 	if err != nil {
-		return nil, fmt.Errorf("decode %s: %w", name, err)
+		return nil, fmt.Errorf("decode %s: %w: %w", name, ErrUnreadable, err)
 	}
 	return event, nil
 }

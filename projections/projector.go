@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -43,6 +44,7 @@ type Projector struct {
 
 	mu         sync.Mutex
 	checkpoint postgres.Checkpoint
+	parked     map[uuid.UUID]bool // false for those that were given up
 }
 
 // CheckpointName is under which the projector's place is kept.
@@ -53,8 +55,10 @@ func (p *Projector) CheckpointName() string { return "projection:" + p.View.Name
 func (p *Projector) Start(ctx context.Context) (after uint64, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.checkpoint, err = postgres.TakeCheckpoint(ctx, p.Pool, p.CheckpointName())
-	return p.checkpoint.Position, err
+	if p.checkpoint, err = postgres.TakeCheckpoint(ctx, p.Pool, p.CheckpointName()); err != nil {
+		return 0, err
+	}
+	return p.checkpoint.Position, p.loadParked(ctx)
 }
 
 // Handle applies the batch of the message.
@@ -64,21 +68,35 @@ func (p *Projector) Handle(msg *message.Message) error {
 
 // Apply applies an ordered batch in one transaction and one round trip, besides
 // one query for data keys that are not cached. Events from before the
-// checkpoint change nothing. Errors are postgres.ErrNotOwner when another
-// projector has started, postgres.ErrHole when events are missing,
-// domain.ErrUnknownEvent and vault.ErrKeyLost when one cannot be read; nothing
-// of the batch is applied then.
+// checkpoint change nothing. When an event cannot be read or be put into the
+// view, the batch is halved until its account is found; that one is parked, and
+// the others go on. Errors are postgres.ErrNotOwner when another projector has
+// started, domain.ErrUnknownEvent when this program is too old for the store,
+// ErrTooManyParked, and those of a database or key store that does not answer;
+// the events before the one that failed may have been applied then.
 func (p *Projector) Apply(ctx context.Context, events []domain.Stored) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if err := p.applyOrPark(ctx, events); err != nil {
+		return fmt.Errorf("project %s: %w", p.View.Name(), err)
+	}
+	return nil
+}
+
+// applyOnce applies all of the events or none, from where the checkpoint and the
+// parked accounts really are.
+func (p *Projector) applyOnce(ctx context.Context, events []domain.Stored) error {
 	err := p.apply(ctx, events)
 	if errors.Is(err, postgres.ErrNotOwner) && p.resume(ctx) {
 		err = p.apply(ctx, events)
 	}
-	if err != nil {
-		return fmt.Errorf("project %s: %w", p.View.Name(), err)
+	if errors.Is(err, postgres.ErrNotParked) {
+		if err := p.loadParked(ctx); err != nil {
+			return err
+		}
+		err = p.apply(ctx, events)
 	}
-	return nil
+	return err
 }
 
 func (p *Projector) apply(ctx context.Context, events []domain.Stored) error {
@@ -86,20 +104,35 @@ func (p *Projector) apply(ctx context.Context, events []domain.Stored) error {
 	if len(events) == 0 {
 		return nil
 	}
-	recorded, err := p.decode(ctx, events)
+	wanted, passed := p.sort(events)
+	recorded, err := p.decode(ctx, wanted)
 	if err != nil {
 		return err
 	}
+	batch, moved := p.advance(events)
+	p.passOver(batch, passed)
+	if err := p.queue(batch, recorded); err != nil {
+		return err
+	}
+	return p.commit(ctx, batch, moved)
+}
+
+// advance begins a batch with the move of the checkpoint behind the events.
+func (p *Projector) advance(events []domain.Stored) (*pgx.Batch, postgres.Checkpoint) {
 	batch := &pgx.Batch{}
 	// The checkpoint and what was done up to it are lost together, if at all:
 	// a crash of the database costs applying them once more.
 	batch.Queue(`SELECT set_config('synchronous_commit', 'off', true)`)
-	moved := p.checkpoint.Advance(batch, events[len(events)-1].Position, len(events))
-	if err := p.queue(batch, recorded); err != nil {
-		return err
+	to := p.checkpoint.Position
+	for _, event := range events { // half of a batch with repetitions may end with one
+		to = max(to, event.Position)
 	}
-	// A batch outside of a transaction is one implicit transaction: all of its
-	// statements or none, in one round trip.
+	return batch, p.checkpoint.Advance(batch, to, len(events))
+}
+
+// commit sends the batch. Outside of a transaction it is one implicit
+// transaction: all of its statements or none, in one round trip.
+func (p *Projector) commit(ctx context.Context, batch *pgx.Batch, moved postgres.Checkpoint) error {
 	if err := p.Pool.SendBatch(ctx, batch).Close(); err != nil {
 		return postgres.Explain(err)
 	}
@@ -116,13 +149,28 @@ func (p *Projector) ahead(events []domain.Stored) []domain.Stored {
 	return events
 }
 
-func (p *Projector) decode(ctx context.Context, events []domain.Stored) ([]domain.Recorded, error) {
-	wanted := make([]domain.Stored, 0, len(events))
+// sort takes apart what the view is built from and what is passed over: of each
+// parked account, the position of its last event.
+func (p *Projector) sort(events []domain.Stored) (wanted []domain.Stored, passed map[uuid.UUID]uint64) {
+	wanted = make([]domain.Stored, 0, len(events))
 	for _, event := range events {
-		if p.View.Wants(event.Stream) {
-			wanted = append(wanted, event)
+		if !p.View.Wants(event.Stream) {
+			continue
 		}
+		id, _ := domain.StreamSubject(event.Stream)
+		if _, parked := p.parked[id]; !parked {
+			wanted = append(wanted, event)
+			continue
+		}
+		if passed == nil {
+			passed = map[uuid.UUID]uint64{}
+		}
+		passed[id] = max(passed[id], event.Position)
 	}
+	return wanted, passed
+}
+
+func (p *Projector) decode(ctx context.Context, wanted []domain.Stored) ([]domain.Recorded, error) {
 	if p.View.Personal() {
 		return p.Vault.Decode(ctx, wanted...)
 	}
@@ -161,5 +209,5 @@ func (p *Projector) resume(ctx context.Context) bool {
 		return false
 	}
 	p.checkpoint.Position = uint64(position)
-	return true
+	return p.loadParked(ctx) == nil // the lost one may have parked an account
 }

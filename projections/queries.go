@@ -3,11 +3,9 @@ package projections
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -21,30 +19,36 @@ type Queries struct {
 	Changes *Changes
 }
 
-// Account returns the row of the account.
+const accountSQL = `SELECT (SELECT to_jsonb(v) FROM readmodel.accounts v WHERE id = $1),
+	EXISTS (SELECT FROM app.parked_accounts WHERE projection = 'projection:accounts' AND account_id = $1)`
+
+// Account returns the row of the account. found is false also for a parked
+// account, whose row says nothing of what came later.
 func (q *Queries) Account(ctx context.Context, id uuid.UUID) (account Account, found bool, err error) {
+	account, found, _, err = q.account(ctx, id)
+	return account, found, err
+}
+
+func (q *Queries) account(ctx context.Context, id uuid.UUID) (account Account, found, parked bool, err error) {
 	var row json.RawMessage
-	err = q.Pool.QueryRow(ctx, `SELECT to_jsonb(v) FROM readmodel.accounts v WHERE id = $1`, id).Scan(&row)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return Account{}, false, nil
-	}
-	if err != nil {
-		return Account{}, false, err
+	if err = q.Pool.QueryRow(ctx, accountSQL, id).Scan(&row, &parked); err != nil || row == nil || parked {
+		return Account{}, false, parked, err
 	}
 	account, err = DecodeAccount(row)
-	return account, err == nil, err
+	return account, err == nil, false, err
 }
 
 // AwaitAccount waits until the row has reached the revision. found is false when
-// it does not within 250 ms: the caller then folds the stream, so that an answer
-// is right also with the projector stopped.
+// it does not within 250 ms, and at once when the account is parked: the caller
+// then folds the stream, so that an answer is right also with the projector
+// stopped.
 func (q *Queries) AwaitAccount(ctx context.Context, id uuid.UUID, revision int64) (account Account, found bool, err error) {
 	timeout := time.NewTimer(awaitFor)
 	defer timeout.Stop()
 	for {
 		changed := q.Changes.Next()
-		account, found, err = q.Account(ctx, id)
-		if err != nil || found && account.Revision >= revision {
+		account, found, parked, err := q.account(ctx, id)
+		if err != nil || parked || found && account.Revision >= revision {
 			return account, found, err
 		}
 		select {

@@ -2,12 +2,9 @@ package app
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
-	"time"
 
 	"daybook/api"
 	"daybook/domain"
@@ -40,6 +37,7 @@ func (a *App) handler(auditor *audit.Reader) (http.Handler, error) {
 		Accounts:    &projections.Queries{Pool: a.parts.pool, Changes: a.changes},
 		Idempotency: a.parts.idempotency(),
 		Thumbnails:  thumbnail.New(thumbnail.Config{}),
+		Throttles:   a.parts.throttles(a.logger),
 		Media:       a.media,
 		History:     a.parts.repository.History,
 		Mailbox:     a.backends.mailbox(),
@@ -50,9 +48,9 @@ func (a *App) handler(auditor *audit.Reader) (http.Handler, error) {
 		Config: api.Config{
 			PublicURL: s.PublicURL, FrontendURL: s.FrontendURL, MediaURL: s.MediaURL, TrustedOrigins: s.TrustedOrigins,
 			TrustedProxies: proxies, Contract: s.Contract, SessionLifetime: s.SessionLifetime,
+			Limits: s.limits(),
 		},
 		Logger: a.logger,
-		Now:    time.Now,
 	}
 	if err := server.Config.Validate(); err != nil {
 		return nil, err
@@ -64,12 +62,8 @@ func loadSeries(path string) ([]api.Series, error) {
 	if path == "" {
 		return nil, nil
 	}
-	content, err := os.ReadFile(path)
+	series, err := api.ReadSeries(path)
 	if err != nil {
-		return nil, fmt.Errorf("DAYBOOK_SERIES_FILE: %w", err)
-	}
-	var series []api.Series
-	if err := json.Unmarshal(content, &series); err != nil {
 		return nil, fmt.Errorf("DAYBOOK_SERIES_FILE: %w", err)
 	}
 	return series, nil

@@ -24,6 +24,7 @@ type commandLine struct {
 	Worker      workerCommand      `cmd:"" help:"One worker alone."`
 	Migrate     migrateCommand     `cmd:"" help:"Bring the database up to date and make missing checkpoints."`
 	Audit       auditCommand       `cmd:"" help:"Read the audit trail."`
+	Account     accountCommand     `cmd:"" help:"Accounts of people."`
 	Token       tokenCommand       `cmd:"" help:"Tokens of machines."`
 	EventStore  eventStoreCommand  `cmd:"" name:"eventstore" help:"The embedded event store alone, and its files."`
 	Config      configCommand      `cmd:"" help:"Print the effective settings, secrets redacted."`

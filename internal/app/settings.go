@@ -50,6 +50,13 @@ type Settings struct {
 	PasswordMinLength  int           `env:"DAYBOOK_PASSWORD_MIN_LENGTH" default:"8" help:"Least number of characters of a password."`
 	SignInTries        int           `env:"DAYBOOK_SIGN_IN_TRIES" default:"10" help:"How many sign-ins may fail for one address within the window; then every one is answered as wrong."`
 	SignInWindow       time.Duration `env:"DAYBOOK_SIGN_IN_WINDOW" default:"15m" help:"How long failed sign-ins count."`
+	SignInSourceTries  int           `env:"DAYBOOK_SIGN_IN_TRIES_PER_SOURCE" default:"500" help:"How many sign-ins one client address may try within the window, over all processes; 0 for any number. Not counted: trusted proxies and the servers of trusted origins, which call for many."`
+	SignInTotalTries   int           `env:"DAYBOOK_SIGN_INS_PER_MINUTE" default:"6000" help:"How many sign-ins all callers together may try in a minute; 0 for any number."`
+	TokenSourceTries   int           `env:"DAYBOOK_TOKEN_TRIES_PER_SOURCE" default:"500" help:"How many mailed links and tokens one client address may try within the window, right or wrong; 0 for any number."`
+	TokenTotalTries    int           `env:"DAYBOOK_TOKEN_TRIES_PER_MINUTE" default:"6000" help:"How many all callers together may try in a minute; 0 for any number."`
+	MailSourceTries    int           `env:"DAYBOOK_MAIL_REQUESTS_PER_SOURCE" default:"500" help:"How often one client address may register or ask for mail within the window; 0 for any number. Beside it, each account gets at most 6 mails an hour."`
+	MailTotalTries     int           `env:"DAYBOOK_MAIL_REQUESTS_PER_MINUTE" default:"6000" help:"How often all callers together may register or ask for mail in a minute; 0 for any number."`
+	UploadTries        int           `env:"DAYBOOK_UPLOADS_PER_HOUR" default:"60" help:"How many pictures one account may upload in an hour; 0 for any number."`
 	SeriesFile         string        `env:"DAYBOOK_SERIES_FILE" help:"JSON file that replaces the article series on the frontend's first page."`
 	LogLevel           string        `env:"DAYBOOK_LOG_LEVEL" default:"info" enum:"debug,info,warn,error" help:"Least level that is logged."`
 }
@@ -109,6 +116,11 @@ func (s *Settings) Check() error {
 }
 
 func (s *Settings) checkNumbers() error {
+	for _, tries := range []int{s.SignInSourceTries, s.SignInTotalTries, s.TokenSourceTries, s.TokenTotalTries, s.MailSourceTries, s.MailTotalTries, s.UploadTries} {
+		if tries < 0 {
+			return errors.New("limits such as DAYBOOK_UPLOADS_PER_HOUR must not be negative")
+		}
+	}
 	if s.SignInTries < 1 {
 		return errors.New("DAYBOOK_SIGN_IN_TRIES must be at least 1")
 	}

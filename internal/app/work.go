@@ -40,7 +40,7 @@ func (a *App) parcel() ([]func(context.Context) error, error) {
 		if err != nil {
 			return nil, err
 		}
-		work = append(work, a.changes.Run, auditor.Run, func(ctx context.Context) error {
+		work = append(work, a.changes.Run, auditor.Run, a.forgetThrottles, func(ctx context.Context) error {
 			return serveHTTP(ctx, a.listener, handler, a.logger)
 		})
 	}

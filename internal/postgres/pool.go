@@ -65,6 +65,7 @@ func checkVersion(ctx context.Context, pool *pgxpool.Pool) error {
 const (
 	codeNotOwner = "DB001"
 	codeHole     = "DB002"
+	codeUnparked = "DB003"
 )
 
 // ErrNotOwner says that another process owns the checkpoint now, or that it is
@@ -74,7 +75,11 @@ var ErrNotOwner = errors.New("the checkpoint belongs to another owner")
 // ErrHole says that a view would have skipped an event. It is an alarm.
 var ErrHole = errors.New("events are missing before this one")
 
-// Explain turns errors of our own SQL functions into ErrNotOwner and ErrHole.
+// ErrNotParked says that an account is not parked, or not as it was.
+var ErrNotParked = errors.New("the account is not parked")
+
+// Explain turns errors of our own SQL functions into ErrNotOwner, ErrHole and
+// ErrNotParked.
 func Explain(err error) error {
 	pgErr, ok := errors.AsType[*pgconn.PgError](err)
 	if !ok {
@@ -85,8 +90,21 @@ func Explain(err error) error {
 		return fmt.Errorf("%w: %s", ErrNotOwner, pgErr.Message)
 	case codeHole:
 		return fmt.Errorf("%w: %s", ErrHole, pgErr.Message)
+	case codeUnparked:
+		return fmt.Errorf("%w: %s", ErrNotParked, pgErr.Message)
 	}
 	return err
+}
+
+// Refused returns the SQLSTATE of an error that says that the database does not
+// take the values themselves: a data exception (class 22) or a violated
+// constraint (class 23). It is empty for every other error.
+func Refused(err error) string {
+	pgErr, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok || !strings.HasPrefix(pgErr.Code, "22") && !strings.HasPrefix(pgErr.Code, "23") {
+		return ""
+	}
+	return pgErr.Code
 }
 
 // Transient reports whether trying the same again later may help: the server is

@@ -43,7 +43,8 @@ type Session struct {
 // Checked is a valid session with the view of its account.
 type Checked struct {
 	Session Session
-	// View is the row of readmodel.accounts as JSON; nil when there is none.
+	// View is the row of readmodel.accounts as JSON; nil when there is none, or
+	// when the account is parked and the row says nothing of what came later.
 	View json.RawMessage
 }
 
@@ -106,7 +107,8 @@ func (s *Store) find(ctx context.Context, token string) (found, error) {
 			s.credential_revision, g.credential_revision, g.status, g.pending_revision, to_jsonb(v)
 		FROM app.sessions s
 		JOIN app.account_guards g USING (account_id)
-		LEFT JOIN readmodel.accounts v ON v.id = s.account_id
+		LEFT JOIN readmodel.accounts v ON v.id = s.account_id AND NOT EXISTS (
+			SELECT FROM app.parked_accounts p WHERE p.projection = 'projection:accounts' AND p.account_id = s.account_id)
 		WHERE s.token_hash = $1 AND s.expires_at > now() AND ($2::interval IS NULL OR s.last_seen_at > now() - $2)`,
 		hash(token), s.idle()).Scan(&c.ID, &c.AccountID, &c.AccountRevision, &c.CreatedAt, &c.LastSeenAt, &c.ExpiresAt, &c.UserAgent,
 		&f.sessionRevision, &f.guardRevision, &f.status, &f.pending, &f.checked.View)
@@ -139,6 +141,15 @@ func (s *Store) checkPending(ctx context.Context, f found) error {
 		return domain.ErrNotSignedIn
 	}
 	return nil
+}
+
+// Suspect marks the account's sessions as pending until the fold has passed the
+// expected revision: until then each check folds the account's stream.
+func (s *Store) Suspect(ctx context.Context, account uuid.UUID, expectedRevision int64) error {
+	_, err := s.Pool.Exec(ctx, `
+		INSERT INTO app.account_guards AS g (account_id, pending_revision) VALUES ($1, $2 + 1)
+		ON CONFLICT (account_id) DO UPDATE SET pending_revision = greatest(g.pending_revision, $2 + 1)`, account, expectedRevision)
+	return err
 }
 
 // Settle moves the guard to what the folded account says, never backwards, and
