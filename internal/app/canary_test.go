@@ -37,6 +37,7 @@ func TestCanaries(t *testing.T) {
 	link := s.awaitMail(email, subjectActivation, 1).link(t)
 	secrets = append(secrets, tokenOf(link))
 	b.activate(link)
+	want(t, b.post("/users/login/", map[string]any{"email": email, "password": secrets[0]}, agent...), http.StatusOK, "", "")
 	want(t, b.signIn(email, secrets[0]), http.StatusOK, "", "")
 	secrets = append(secrets, b.session)
 	want(t, b.patch(map[string]string{

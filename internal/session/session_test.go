@@ -119,7 +119,7 @@ func TestOpenAndCheck(t *testing.T) {
 	checked, err := s.Check(t.Context(), token)
 	s.must(err)
 	c := checked.Session
-	if c.ID != id || c.AccountID != s.account.ID || c.AccountRevision != 1 || c.UserAgent != "test" || checked.View != nil ||
+	if c.ID != id || c.AccountID != s.account.ID || c.AccountRevision != 1 || c.UserAgent != "Unknown device" || checked.View != nil ||
 		c.ExpiresAt.Sub(c.CreatedAt) != time.Hour {
 		t.Errorf("checked %+v", checked)
 	}

@@ -62,7 +62,7 @@ func (s *Store) Open(ctx context.Context, n domain.NewSession) (token string, op
 			RETURNING 1)
 		INSERT INTO app.sessions (token_hash, session_id, account_id, credential_revision, account_revision, user_agent, expires_at)
 		SELECT $1, $2, $3, $4, $5, $6, now() + $7 FROM guard`,
-		hash(token), n.ID, n.AccountID, n.CredentialRevision, n.AccountRevision, n.UserAgent, s.Lifetime)
+		hash(token), n.ID, n.AccountID, n.CredentialRevision, n.AccountRevision, device(n.UserAgent), s.Lifetime)
 	return token, tag.RowsAffected() == 1, err
 }
 
