@@ -16,8 +16,10 @@ build: ## Build bin/daybook
 	@mkdir -p bin
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/daybook .
 
-test: build ## Run all tests, installing PostgreSQL first where there is none
+test: build ## Run all tests, installing PostgreSQL and Chromium first where there are none
 	bin/daybook install-postgres
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get install -y --no-install-recommends chromium; } || \
+		echo "There is no Chromium: the test that walks the pages will say so and be left out."
 	$(GO) vet ./...
 	$(GO) test $(TESTFLAGS) -timeout 10m ./...
 

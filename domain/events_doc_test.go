@@ -51,7 +51,7 @@ The metadata of each event is a flat object of strings, its name and schema vers
 
 func eventsDoc(t *testing.T) string {
 	t.Helper()
-	comments := typeComments(t)
+	comments, flows := typeComments(t), eventFlows(t)
 	var b strings.Builder
 	b.WriteString(eventsIntroduction)
 	for _, m := range membersOf(reflect.TypeFor[Metadata]()) {
@@ -59,7 +59,8 @@ func eventsDoc(t *testing.T) string {
 	}
 	for _, row := range eventTypes {
 		name := EventName{row.name, row.schema}
-		fmt.Fprintf(&b, "\n## %s, schema %d\n\n%s\n\nStream: `%s`\n\n", row.name, row.schema, comments[row.zero.Name()], streamKind(t, samples[name].stream))
+		fmt.Fprintf(&b, "\n## %s, schema %d\n\n%s\n\nStream: `%s`\n\nEmitted by %s; consumed by %s.\n\n", row.name, row.schema, comments[row.zero.Name()],
+			streamKind(t, samples[name].stream), places(flows[row.zero.Name()].from), places(flows[row.zero.Name()].to, "the audit"))
 		b.WriteString("| member | type | sealed |\n|---|---|---|\n")
 		writeMembers(&b, membersOf(row.zero), "")
 		if part, ok := row.zero.FieldByName("Personal"); ok {

@@ -16,7 +16,7 @@ import (
 
 // population writes accounts whose events lie between those of the others, as
 // in a store that was lived in.
-func (w *world) population(b *testing.B, accounts, rounds int) []domain.Stored {
+func (w *world) population(b testing.TB, accounts, rounds int) []domain.Stored {
 	b.Helper()
 	ids := make([]uuid.UUID, accounts)
 	for i := range ids {
@@ -174,7 +174,7 @@ func (w *world) appendToQuery(b *testing.B) {
 
 // follow feeds the projector from the store until the returned function is
 // called.
-func (w *world) follow(b *testing.B, p *Projector) (stop func()) {
+func (w *world) follow(b testing.TB, p *Projector) (stop func()) {
 	b.Helper()
 	subscriber, err := messaging.NewSubscriber(w.repo.Client, messaging.SubscriberConfig{
 		Batch: true, Start: func(ctx context.Context, _ string) (uint64, bool, error) {

@@ -10,6 +10,11 @@
 // do nothing else: no mail, no HTTP, so building a view again has no effect on
 // the outside.
 //
+// An account of which an event cannot be read or be put into a view is parked:
+// left out from there on, by position, while all others go on; queries say so, and
+// their callers fold its stream. Retry puts it in. A Rebuild fills a second table
+// beside the shown one and switches in one transaction.
+//
 // Each view is one file that reads as its definition. Only Accounts and Activity
 // hold personal data; what analytics are made of is built without opening a
 // sealed box. Once a person is erased their rows are emptied with the next event

@@ -41,6 +41,9 @@ type Projector struct {
 	Vault  *vault.Vault
 	View   View
 	Logger *slog.Logger
+	// Version is which of the view's tables is fed; the zero value is the one
+	// that is shown.
+	Version Version
 
 	mu         sync.Mutex
 	checkpoint postgres.Checkpoint
@@ -48,7 +51,7 @@ type Projector struct {
 }
 
 // CheckpointName is under which the projector's place is kept.
-func (p *Projector) CheckpointName() string { return "projection:" + p.View.Name() }
+func (p *Projector) CheckpointName() string { return p.Version.checkpoint(p.View) }
 
 // Start makes this projector the owner and returns the position after which its
 // events begin.
@@ -193,21 +196,24 @@ func (p *Projector) queue(batch *pgx.Batch, events []domain.Recorded) error {
 	if err := p.View.Queue(batch, events); err != nil {
 		return err
 	}
+	for _, query := range batch.QueuedQueries[before:] {
+		query.SQL = p.Version.sql(query.SQL)
+	}
 	if batch.Len() > before {
 		batch.Queue(`SELECT pg_notify($1, $2)`, channel, p.View.Name())
 	}
 	return nil
 }
 
-// resume finds the checkpoint where a commit left it whose answer was lost, and
-// reports whether it is still this projector's.
+// resume finds the checkpoint where a commit left it whose answer was lost, or a
+// switch of versions, and reports whether it is still this projector's.
 func (p *Projector) resume(ctx context.Context) bool {
 	var position int64
 	err := p.Pool.QueryRow(ctx, `SELECT position FROM app.checkpoints WHERE name = $1 AND epoch = $2`,
 		p.checkpoint.Name, p.checkpoint.Epoch).Scan(&position)
-	if err != nil || uint64(position) == p.checkpoint.Position {
+	if err != nil {
 		return false
 	}
 	p.checkpoint.Position = uint64(position)
-	return p.loadParked(ctx) == nil // the lost one may have parked an account
+	return p.loadParked(ctx) == nil // it may have parked an account
 }

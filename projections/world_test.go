@@ -122,6 +122,7 @@ func (w *world) freshVault() { w.repo.Vault = vault.New(w.pool, w.masters) }
 func (w *world) reset(t failer, view View, position uint64) {
 	t.Helper()
 	w.exec(t, `DELETE FROM `+table(view))
+	w.exec(t, `DELETE FROM app.parked_accounts WHERE projection = $1`, (&Projector{View: view}).CheckpointName())
 	w.moveCheckpoint(t, view, position)
 }
 

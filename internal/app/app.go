@@ -19,13 +19,13 @@ import (
 
 // Roles say which parts of the service a process runs.
 type Roles struct {
-	API, Projector, Email bool
+	API, Projector, Email, Housekeeper bool
 	// Migrate brings the schema up to date and makes missing checkpoints first.
 	Migrate bool
 }
 
 // Everything is what daybook serve runs.
-var Everything = Roles{API: true, Projector: true, Email: true, Migrate: true}
+var Everything = Roles{API: true, Projector: true, Email: true, Housekeeper: true, Migrate: true}
 
 // App is an opened service: connected, checked, listening. Run makes it work.
 type App struct {

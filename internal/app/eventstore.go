@@ -24,6 +24,7 @@ type eventStoreCommand struct {
 	Backup  eventStoreBackup  `cmd:"" help:"Copy the file of a stopped event store, checking every event. Restoring is starting on the copy."`
 	Verify  eventStoreVerify  `cmd:"" help:"Check the file of a stopped event store."`
 	Compact eventStoreCompact `cmd:"" help:"Copy the file of a stopped event store without the room that is free in it."`
+	Copy    eventStoreCopy    `cmd:"" help:"Copy the service's whole history into another event store, embedded or not. See docs/runbook.md."`
 }
 
 // eventStoreFile is the file that holds the events.

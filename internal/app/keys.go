@@ -30,6 +30,8 @@ type keyFile struct {
 	S3Secret string `json:"s3_secret"`
 }
 
+const keyFileName = "keys.json"
+
 // loadKeys parses the given keys, or takes the generated ones for those that
 // are not given.
 func loadKeys(s *Settings, generated keyFile) (keys, error) {
@@ -77,7 +79,7 @@ func (k keys) idKey() ([]byte, error) {
 // start: written whole, synchronised and readable by the owner only, before
 // anything is done with the keys.
 func generatedKeys(dataDir string) (keyFile, error) {
-	path := filepath.Join(dataDir, "keys.json")
+	path := filepath.Join(dataDir, keyFileName)
 	content, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return makeKeyFile(path)

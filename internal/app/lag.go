@@ -18,6 +18,8 @@ type lag struct {
 	Age    time.Duration // of the oldest of them; 0 without any
 	// Still is for how long the checkpoint has not moved.
 	Still time.Duration
+	// Parked is how many accounts a view cannot show.
+	Parked int
 }
 
 // stalled says that events wait and nothing moves, in whichever process the
@@ -40,8 +42,10 @@ type lags struct {
 func (l *lags) of(ctx context.Context, consumer string, reached uint64) (lag, error) {
 	var position int64
 	var still float64
-	err := l.parts.pool.QueryRow(ctx, `SELECT position, extract(epoch FROM now() - updated_at) FROM app.checkpoints WHERE name = $1`,
-		consumer).Scan(&position, &still)
+	var parked int
+	err := l.parts.pool.QueryRow(ctx, `SELECT position, extract(epoch FROM now() - updated_at),
+		(SELECT count(*) FROM app.parked_accounts WHERE projection = $1 AND discarded_at IS NULL)
+		FROM app.checkpoints WHERE name = $1`, consumer).Scan(&position, &still, &parked)
 	if err != nil {
 		return lag{}, fmt.Errorf("read the checkpoint of %s: %w", consumer, err)
 	}
@@ -52,7 +56,7 @@ func (l *lags) of(ctx context.Context, consumer string, reached uint64) (lag, er
 	l.mu.Lock()
 	after := max(uint64(position), reached, l.quiet[consumer])
 	l.mu.Unlock()
-	found := lag{Still: time.Duration(still * float64(time.Second))}
+	found := lag{Still: time.Duration(still * float64(time.Second)), Parked: parked}
 	if after >= tail {
 		return found, nil
 	}

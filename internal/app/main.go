@@ -22,10 +22,13 @@ type commandLine struct {
 	API         apiCommand         `cmd:"" help:"The HTTP API alone."`
 	Projector   projectorCommand   `cmd:"" help:"The projectors alone; a second process stands by."`
 	Worker      workerCommand      `cmd:"" help:"One worker alone."`
+	Projection  projectionCommand  `cmd:"" help:"Accounts that a view cannot show."`
+	Rebuild     rebuildCommand     `cmd:"" help:"Build a view anew beside the one that is shown, compare and switch, while everything works on."`
 	Migrate     migrateCommand     `cmd:"" help:"Bring the database up to date and make missing checkpoints."`
 	Audit       auditCommand       `cmd:"" help:"Read the audit trail."`
 	Account     accountCommand     `cmd:"" help:"Accounts of people."`
 	Token       tokenCommand       `cmd:"" help:"Tokens of machines."`
+	Keys        keysCommand        `cmd:"" help:"The keys of a deployment."`
 	EventStore  eventStoreCommand  `cmd:"" name:"eventstore" help:"The embedded event store alone, and its files."`
 	Config      configCommand      `cmd:"" help:"Print the effective settings, secrets redacted."`
 	Healthcheck healthcheckCommand `cmd:"" help:"Ask a running service whether it is well."`
@@ -107,14 +110,24 @@ type projectorCommand struct{}
 func (projectorCommand) Run(i *invocation) error { return i.run(Roles{Projector: true}) }
 
 type workerCommand struct {
-	Name string `arg:"" enum:"email" default:"email" help:"Which worker: email."`
+	Name string `arg:"" enum:"email,housekeeping" default:"email" help:"Which worker: email or housekeeping."`
 }
 
-func (workerCommand) Run(i *invocation) error { return i.run(Roles{Email: true}) }
+func (c workerCommand) Run(i *invocation) error {
+	return i.run(Roles{Email: c.Name == "email", Housekeeper: c.Name == "housekeeping"})
+}
 
-type migrateCommand struct{}
+type migrateCommand struct {
+	AfterCopy bool `help:"The event store is a copy of the one the database belongs to: build the views anew, and let reactors begin at its end. All other processes must be stopped."`
+}
 
-func (migrateCommand) Run(i *invocation) error {
+// Run does nothing where nothing is missing.
+func (c migrateCommand) Run(i *invocation) error {
+	if c.AfterCopy {
+		if err := i.withBoundRecords(followCopy, func(context.Context, *operator) error { return nil }); err != nil {
+			return err
+		}
+	}
 	a, err := Open(i.ctx, *i.settings, Roles{Migrate: true}, i.logger)
 	if err != nil {
 		return err

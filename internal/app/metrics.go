@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -17,7 +18,7 @@ import (
 // listenMetrics opens the port of the metrics, unless there is to be none.
 func (a *App) listenMetrics(ctx context.Context) (err error) {
 	addr := a.settings.MetricsAddr
-	if addr == "" || addr == "off" || !a.roles.API && !a.roles.Projector && !a.roles.Email {
+	if addr == "" || addr == "off" || a.roles == (Roles{}) || a.roles == (Roles{Migrate: true}) {
 		return nil
 	}
 	var network net.ListenConfig
@@ -102,6 +103,11 @@ func (a *App) measureHealth(m *telemetry.Metrics) {
 	each("daybook_consumer_lag_seconds", "Age of the oldest event that a consumer has yet to handle.", "consumer", func(set telemetry.Set, part string, state partState) {
 		if state.LagSeconds != nil {
 			set(*state.LagSeconds, part)
+		}
+	})
+	each("daybook_projection_parked_accounts", "Accounts that a view leaves out because of an event that it cannot show.", "consumer", func(set telemetry.Set, part string, state partState) {
+		if state.LagEvents != nil && strings.HasPrefix(part, "projection:") {
+			set(float64(state.Parked), part)
 		}
 	})
 }

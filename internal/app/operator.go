@@ -20,9 +20,10 @@ type operator struct {
 }
 
 // openOperator connects to what is configured, else to the stand-ins of the
-// service that runs on the data directory, else starts those it needs.
-func openOperator(ctx context.Context, s *Settings, logger *slog.Logger) (_ *operator, err error) {
-	o := &operator{parts: &parts{}}
+// service that runs on the data directory, else starts those it needs. bind is
+// bindDatabase, or what does its work.
+func openOperator(ctx context.Context, s *Settings, bind binding, logger *slog.Logger) (_ *operator, err error) {
+	o := &operator{parts: &parts{bind: bind}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, o.close(context.WithoutCancel(ctx)))
@@ -118,7 +119,11 @@ const consoleActor = "console"
 
 // withRecords runs what a subcommand does and gives everything back.
 func (i *invocation) withRecords(do func(ctx context.Context, o *operator) error) error {
-	o, err := openOperator(i.ctx, i.settings, i.logger)
+	return i.withBoundRecords(bindDatabase, do)
+}
+
+func (i *invocation) withBoundRecords(bind binding, do func(ctx context.Context, o *operator) error) error {
+	o, err := openOperator(i.ctx, i.settings, bind, i.logger)
 	if err != nil {
 		return err
 	}

@@ -33,6 +33,9 @@ var (
 	_ commands.Notices     = (*email.Notices)(nil)
 )
 
+// ownStreams are the beginnings of the names of this service's streams.
+var ownStreams = []string{"account-", "access-", "address-", domain.StoreStream}
+
 // storeTimeout is how long a start waits for the event store.
 const storeTimeout = 10 * time.Second
 
@@ -53,12 +56,13 @@ type parts struct {
 	smtpURL    string
 	hasher     *password.Hasher // of the API's commands
 	observer   *observer        // nil for operators' tasks
+	bind       binding
 }
 
 // connect opens everything and checks that it belongs together. migrate says
 // whether the schema is brought up to date first.
 func connect(ctx context.Context, s *Settings, b *backends, migrate bool, o *observer, logger *slog.Logger) (_ *parts, err error) {
-	p := &parts{smtpURL: s.SMTPURL, observer: o}
+	p := &parts{smtpURL: s.SMTPURL, observer: o, bind: bindDatabase}
 	defer func() {
 		if err != nil {
 			p.close()
@@ -133,7 +137,7 @@ func (p *parts) openObjects(ctx context.Context, s *Settings, b *backends) (err 
 func (p *parts) openStore(ctx context.Context, s *Settings, b *backends, logger *slog.Logger) (err error) {
 	config := eventstore.Config{
 		URL: s.EventStoreURL, Socket: b.socket, Namespace: s.Namespace,
-		Prefixes: []string{"account-", "access-", "address-", domain.StoreStream},
+		Prefixes: ownStreams,
 		Logger:   logger.With(slog.String("part", "event store client")),
 	}
 	if p.observer != nil {
@@ -155,7 +159,7 @@ func (p *parts) openStore(ctx context.Context, s *Settings, b *backends, logger 
 	if p.identity, err = p.repository.Identify(ctx, s.Namespace, p.keys.fingerprints(), producer()); err != nil {
 		return fmt.Errorf("DAYBOOK_EVENTSTORE_URL: %w", err)
 	}
-	return bindDatabase(ctx, p.pool, p.client, p.identity)
+	return p.bind(ctx, p.pool, p.client, p.identity)
 }
 
 // close gives everything back. It may be called on half-opened parts.

@@ -26,6 +26,9 @@ type partState struct {
 	// the oldest of them in seconds.
 	LagEvents  *int     `json:"lag_events,omitempty"`
 	LagSeconds *float64 `json:"lag_seconds,omitempty"`
+	// Parked is how many accounts a view leaves out because of an event that it
+	// cannot show. The view is well otherwise.
+	Parked int `json:"parked,omitempty"`
 	// Waiting is how many jobs of a queue are due.
 	Waiting *int `json:"waiting,omitempty"`
 }
@@ -84,7 +87,7 @@ func (a *App) newHealth() *health {
 	h := &health{probes: []probe{
 		{"event_store", true, answers(a.parts.client.Ping)},
 		{"database", true, answers(a.parts.pool.Ping)},
-		{"object_store", a.roles.API, answers(a.parts.objects.Ping)},
+		{"object_store", a.roles.API || a.roles.Housekeeper, answers(a.parts.objects.Ping)},
 	}}
 	if a.parts.vaultPool != a.parts.pool {
 		h.probes = append(h.probes, probe{"vault", true, answers(a.parts.vaultPool.Ping)})
@@ -144,7 +147,7 @@ func consumerState(ctx context.Context, lags *lags, name string, w *watched) par
 		return partState{State: stateNoAnswer}
 	}
 	seconds := behind.Age.Seconds()
-	state.LagEvents, state.LagSeconds = &behind.Events, &seconds
+	state.LagEvents, state.LagSeconds, state.Parked = &behind.Events, &seconds, behind.Parked
 	if state.OK && behind.stalled() {
 		state.State, state.OK = stateStalled, false
 	}

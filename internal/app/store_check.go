@@ -3,12 +3,16 @@ package app
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"daybook/internal/eventstore"
 )
+
+// binding is what is done about database and event store when they are opened.
+type binding func(context.Context, *pgxpool.Pool, *eventstore.Client, eventstore.Identity) error
 
 // bindDatabase makes sure that database and event store belong together: the
 // positions and ids of two stores have nothing to do with each other.
@@ -20,6 +24,9 @@ func bindDatabase(ctx context.Context, pool *pgxpool.Pool, client *eventstore.Cl
 		RETURNING s.store_id`, identity.StoreID, identity.Namespace).Scan(&known)
 	if err != nil {
 		return fmt.Errorf("read which event store the database belongs to: %w", err)
+	}
+	if slices.Contains(identity.Former, known) {
+		return fmt.Errorf("the event store is a copy of the one that the database belongs to, %s: stop all processes of the service, then run daybook migrate --after-copy once", known)
 	}
 	if known != identity.StoreID {
 		return fmt.Errorf("the database belongs to event store %s, but DAYBOOK_EVENTSTORE_URL leads to %s: point both to the same deployment, or give the new store an empty database", known, identity.StoreID)

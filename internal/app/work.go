@@ -31,6 +31,9 @@ func (a *App) parcel() ([]func(context.Context) error, error) {
 		}
 		work = append(work, mail...)
 	}
+	if a.roles.Housekeeper {
+		work = append(work, a.housekeeper().Run)
+	}
 	if a.roles.API {
 		auditor, err := a.parts.auditor(a.logger)
 		if err != nil {

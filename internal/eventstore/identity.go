@@ -7,16 +7,17 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 
 	"daybook/domain"
 )
 
-// Identity is what a store says of itself in its first event.
+// Identity is what a store says of itself.
 type Identity struct {
-	StoreID   uuid.UUID
+	StoreID uuid.UUID
+	// Former are the ids of the stores that this one's history was copied from.
+	Former    []uuid.UUID
 	Namespace string
 	// Fingerprints maps "kind:key id" to the fingerprint of each key that the
 	// store has been used with.
@@ -38,18 +39,10 @@ func (r *Repository) Identify(ctx context.Context, namespace string, fingerprint
 		} else if events, err = identity.compare(namespace, fingerprints); err != nil || len(events) == 0 {
 			return identity, err
 		}
-		_, err = r.Append(ctx, domain.Append{Stream: domain.StoreStream, Expected: revision, Events: events, Metadata: opening(producer)})
+		_, err = r.Append(ctx, domain.Append{Stream: domain.StoreStream, Expected: revision, Events: events, Metadata: storeMetadata("OpenStore", producer)})
 		if err != nil && !errors.Is(err, domain.ErrConflict) {
 			return Identity{}, err
 		}
-	}
-}
-
-func opening(producer string) domain.Metadata {
-	id := uuid.New()
-	return domain.Metadata{
-		Command: "OpenStore", CommandID: id, CorrelationID: id.String(), CausationID: id.String(),
-		Actor: domain.SystemActor("start"), OccurredAt: domain.Micro(time.Now()), Producer: producer,
 	}
 }
 
@@ -80,6 +73,9 @@ func nothingSealed([]byte) ([]byte, error) {
 func (i *Identity) learn(event domain.Event) {
 	switch e := event.(type) {
 	case domain.StoreOpened:
+		if i.StoreID != uuid.Nil {
+			i.Former = append(i.Former, i.StoreID)
+		}
 		i.StoreID, i.Namespace = e.StoreID, e.Namespace
 		maps.Copy(i.Fingerprints, e.Fingerprints)
 	case domain.KeyRotated:

@@ -8,7 +8,15 @@ import (
 	"daybook/domain"
 )
 
-func (c *Client) fullName(stream string) string { return c.namespacePrefix() + stream }
+// metadataPrefix is in front of the name of the stream with a stream's metadata.
+const metadataPrefix = "$$"
+
+func (c *Client) fullName(stream string) string {
+	if described, ok := strings.CutPrefix(stream, metadataPrefix); ok {
+		return metadataPrefix + c.namespacePrefix() + described
+	}
+	return c.namespacePrefix() + stream
+}
 
 func (c *Client) namespacePrefix() string {
 	if c.config.Namespace == "" {
@@ -52,6 +60,17 @@ func (c *Client) own(stream string) bool {
 		}
 	}
 	return len(c.config.Prefixes) == 0
+}
+
+// ownOrMetadata gives the plain name of one of this service's streams or of the
+// metadata of one.
+func (c *Client) ownOrMetadata(full string) (stream string, ok bool) {
+	described, metadata := strings.CutPrefix(full, metadataPrefix)
+	plain, ok := c.plainName(described)
+	if metadata {
+		return metadataPrefix + plain, ok && c.own(plain)
+	}
+	return plain, ok && c.own(plain)
 }
 
 // stored gives an event its plain name; ok is false for events of others.

@@ -21,27 +21,38 @@ var errNothingLeft = errors.New("nothing left to read")
 // read yields the events of as many reads as it takes to come to the end. seen
 // is told of each event in order and says whether it is wanted.
 func (c *Client) read(ctx context.Context, what string, operation Operation, open opener, seen func(*esdb.RecordedEvent) bool, yield func(domain.Stored, error) bool) {
+	err := c.each(ctx, operation, open, func(e *esdb.RecordedEvent) bool {
+		if !seen(e) {
+			return true
+		}
+		s, ok := c.stored(e)
+		return !ok || yield(s, nil)
+	})
+	if err != nil {
+		yield(domain.Stored{}, fmt.Errorf("%s: %w", what, err))
+	}
+}
+
+// each hands events to take, from as many reads as it takes to come to the end or
+// until take has enough.
+func (c *Client) each(ctx context.Context, operation Operation, open opener, take func(*esdb.RecordedEvent) bool) error {
 	ctx, done := c.within(ctx)
 	defer done()
 	t := c.newTries(ctx)
 	for more := true; more; {
 		err := c.readOnce(ctx, operation, open, func(e *esdb.RecordedEvent) bool {
 			t.progress()
-			if !seen(e) {
-				return true
-			}
-			s, ok := c.stored(e)
-			more = !ok || yield(s, nil)
+			more = take(e)
 			return more
 		})
 		if !more || err == nil {
-			return
+			return nil
 		}
 		if err = t.again(ctx, err); err != nil {
-			yield(domain.Stored{}, fmt.Errorf("%s: %w", what, err))
-			return
+			return err
 		}
 	}
+	return nil
 }
 
 // readOnce makes one read of the official client in a goroutine of its own and

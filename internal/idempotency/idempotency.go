@@ -55,9 +55,14 @@ func (s *Store) Command(ctx context.Context, route, subject, key string, body []
 	return id, err
 }
 
-// Purge forgets keys that are older than Kept.
+// purgedAtOnce bounds the rows that one statement deletes and locks.
+const purgedAtOnce = 1000
+
+// Purge forgets keys that are older than Kept, at most 1,000, and returns how many.
 func (s *Store) Purge(ctx context.Context) (int64, error) {
-	tag, err := s.Pool.Exec(ctx, `DELETE FROM app.idempotency WHERE created_at < now() - $1::interval`, Kept)
+	tag, err := s.Pool.Exec(ctx, `
+		DELETE FROM app.idempotency WHERE command_id IN (
+			SELECT command_id FROM app.idempotency WHERE created_at < now() - $1::interval ORDER BY created_at LIMIT $2)`, Kept, purgedAtOnce)
 	return tag.RowsAffected(), err
 }
 

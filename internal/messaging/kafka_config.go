@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -39,8 +40,24 @@ type Kafka struct {
 type KafkaTopic struct {
 	// Partitions bound how many consumers of a group can work at a time.
 	Partitions int
-	// Replicas is the number of copies of each partition.
+	// Replicas is the number of copies of each partition. 0 leaves it to the
+	// brokers, which takes Kafka 2.4 (KIP-464).
 	Replicas int
+	// Retention is how long records are kept, whatever their keys. 0 leaves
+	// that to the brokers.
+	Retention time.Duration
+}
+
+// config is how CreateTopics wants it.
+func (t KafkaTopic) config(name string) kafka.TopicConfig {
+	c := kafka.TopicConfig{Topic: name, NumPartitions: t.Partitions, ReplicationFactor: cmp.Or(t.Replicas, -1)}
+	if t.Retention > 0 {
+		c.ConfigEntries = []kafka.ConfigEntry{
+			{ConfigName: "cleanup.policy", ConfigValue: "delete"},
+			{ConfigName: "retention.ms", ConfigValue: strconv.FormatInt(t.Retention.Milliseconds(), 10)},
+		}
+	}
+	return c
 }
 
 // ParseKafkaURL reads kafka://[user:password@]host:port[,host:port…][?tls=true&sasl=…].
@@ -94,8 +111,8 @@ func (k Kafka) validate() error {
 	if len(k.Brokers) == 0 {
 		return errors.New("kafka: no brokers")
 	}
-	if k.Topic != nil && (k.Topic.Partitions < 1 || k.Topic.Replicas < 1) {
-		return errors.New("kafka: a topic needs partitions and replicas")
+	if k.Topic != nil && (k.Topic.Partitions < 1 || k.Topic.Replicas < 0 || k.Topic.Retention < 0) {
+		return errors.New("kafka: a topic needs partitions, and no negative replicas or retention")
 	}
 	return nil
 }
@@ -156,16 +173,20 @@ func (k Kafka) ensureTopic(ctx context.Context, topic string) error {
 	transport := k.transport()
 	defer transport.CloseIdleConnections()
 	client := kafka.Client{Addr: kafka.TCP(k.Brokers...), Transport: transport}
-	response, err := client.CreateTopics(ctx, &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{{
-		Topic: topic, NumPartitions: k.Topic.Partitions, ReplicationFactor: k.Topic.Replicas,
-	}}})
+	response, err := client.CreateTopics(ctx, &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{k.Topic.config(topic)}})
 	if err == nil {
 		err = response.Errors[topic]
 	}
-	if err != nil && !errors.Is(err, kafka.TopicAlreadyExists) {
-		return fmt.Errorf("create topic %s: %w", topic, err)
+	switch {
+	case err == nil, errors.Is(err, kafka.TopicAlreadyExists):
+		return nil
+	case errors.Is(err, kafka.TopicAuthorizationFailed), errors.Is(err, kafka.ClusterAuthorizationFailed):
+		// One who may only write is told so even if the topic exists: whether
+		// it does shows when it is used.
+		k.Logger.Info("kafka topic not made: that is left to others", slog.String("topic", topic))
+		return nil
 	}
-	return nil
+	return fmt.Errorf("create topic %s: %w", topic, err)
 }
 
 // partitions asks one broker after the other.

@@ -49,13 +49,19 @@ func NewKafkaPublisher(config KafkaPublisherConfig) (*KafkaPublisher, error) {
 		RequiredAcks: kafka.RequireAll,
 		// How long a write waits for others to go with it; the default is 1 s.
 		BatchTimeout: 2 * time.Millisecond,
+		BatchSize:    pieceMessages, BatchBytes: 2 * pieceBytes,
+		// The default of 10 takes many seconds that no context ends; callers
+		// try again anyway.
+		MaxAttempts: 3,
 	}}, nil
 }
 
 // Publish returns when all in-sync replicas have the messages. kafka-go has no
 // idempotent producer: a lost answer makes it write a message twice, so that
 // consumers must know repeated messages by their UUID. After an error some of
-// the messages may have been written. The context of the first bounds all.
+// the messages may have been written, but of each key none before those that
+// precede it: publishing all again keeps the order of the first of each. The
+// context of the first bounds all.
 func (p *KafkaPublisher) Publish(topic string, messages ...*message.Message) error {
 	if p.closed.Load() {
 		return ErrClosed
@@ -75,10 +81,43 @@ func (p *KafkaPublisher) Publish(topic string, messages ...*message.Message) err
 		}
 		records[i] = kafkaMessage(topic, key, m)
 	}
-	if err := p.write(ctx, records); err != nil {
-		return fmt.Errorf("publish to kafka topic %s: %w", topic, err)
+	for _, piece := range pieces(records) {
+		if err := p.write(ctx, piece); err != nil {
+			p.topics.Delete(topic) // somebody may have deleted it
+			return fmt.Errorf("publish to kafka topic %s: %w", topic, err)
+		}
 	}
 	return nil
+}
+
+// A piece is what one write may hold. The Writer makes one record batch of it
+// for each partition, which Kafka appends whole or not at all. Of more than one
+// batch it would write the second also when the first has failed.
+const (
+	pieceMessages = 500
+	pieceBytes    = 512 << 10 // brokers take 1 MiB
+)
+
+func pieces(records []kafka.Message) (cut [][]kafka.Message) {
+	start, size := 0, 0
+	for i, record := range records {
+		more := sizeOf(record)
+		if i > start && (i-start == pieceMessages || size+more > pieceBytes) {
+			cut = append(cut, records[start:i])
+			start, size = i, 0
+		}
+		size += more
+	}
+	return append(cut, records[start:])
+}
+
+// sizeOf is not less than what the Writer counts, in bytes.
+func sizeOf(record kafka.Message) int {
+	size := 64 + len(record.Key) + len(record.Value)
+	for _, header := range record.Headers {
+		size += 16 + len(header.Key) + len(header.Value)
+	}
+	return size
 }
 
 // topicPatience is how long a new topic may take to become known everywhere.
@@ -111,13 +150,28 @@ func (p *KafkaPublisher) ensureTopic(ctx context.Context, topic string) error {
 	return nil
 }
 
-// Close waits for what is being written. It may be called more than once.
+// closePatience is how long Close waits for writes that were given up.
+const closePatience = time.Second
+
+// Close waits for what is being written, for a second at most: kafka-go has no
+// way to end a write to a broker that does not answer, which ends by itself
+// later. It may be called more than once.
 func (p *KafkaPublisher) Close() error {
 	if p.closed.Swap(true) {
 		return nil
 	}
-	err := p.writer.Close()
-	p.transport.CloseIdleConnections()
+	closed := make(chan error, 1)
+	go func() {
+		err := p.writer.Close()
+		p.transport.CloseIdleConnections()
+		closed <- err
+	}()
+	var err error
+	select {
+	case err = <-closed:
+	case <-time.After(closePatience):
+		err = errors.New("a broker does not answer")
+	}
 	if err != nil {
 		return fmt.Errorf("close kafka publisher: %w", err)
 	}

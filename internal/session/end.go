@@ -58,11 +58,16 @@ func (s *Store) EndOthers(ctx context.Context, a domain.Account, keep uuid.UUID)
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[domain.EndedSession])
 }
 
-// Purge deletes sessions that are over.
+// purgedAtOnce bounds the rows that one statement deletes and locks.
+const purgedAtOnce = 1000
+
+// Purge deletes sessions that are over, at most 1,000, and returns how many.
 func (s *Store) Purge(ctx context.Context) (int64, error) {
 	tag, err := s.Pool.Exec(ctx, `
-		DELETE FROM app.sessions s USING app.account_guards g
-		WHERE g.account_id = s.account_id AND (s.expires_at < now() OR s.credential_revision < g.credential_revision
-			OR s.last_seen_at <= now() - $1::interval OR g.status <> 'active')`, s.idle())
+		DELETE FROM app.sessions WHERE token_hash IN (
+			SELECT s.token_hash FROM app.sessions s JOIN app.account_guards g USING (account_id)
+			WHERE s.expires_at < now() OR s.credential_revision < g.credential_revision
+				OR s.last_seen_at <= now() - $1::interval OR g.status <> 'active'
+			LIMIT $2)`, s.idle(), purgedAtOnce)
 	return tag.RowsAffected(), err
 }

@@ -34,6 +34,8 @@ type Metrics struct {
 	batches         *prometheus.CounterVec
 	batchSeconds    *prometheus.HistogramVec
 	mails           *prometheus.CounterVec
+	chores          *prometheus.CounterVec
+	choreRuns       *prometheus.CounterVec
 }
 
 // Bounds of histograms, in seconds. A request with a password hash takes some
@@ -61,10 +63,12 @@ func NewMetrics(version string) *Metrics {
 		batches:         counter("daybook_consumer_batches_total", "Messages given to a consumer; error: it was nacked and comes again.", "consumer", "outcome"),
 		batchSeconds:    histogram("daybook_consumer_batch_duration_seconds", "Time to handle a message of a consumer.", callBuckets, "consumer"),
 		mails:           counter("daybook_mails_total", "Tries to send a mail: sent, skipped, failed for good, or retried.", "mail", "outcome"),
+		chores:          counter("daybook_housekeeping_done_total", "Things that housekeeping removed or drove to an end.", "task"),
+		choreRuns:       counter("daybook_housekeeping_runs_total", "Runs of housekeeping's tasks; after an error the task comes again.", "task", "outcome"),
 	}
 	m.registry.MustRegister(
 		m.requests, m.requestSeconds, m.requestsRunning, m.commands, m.commandSeconds, m.events, m.conflicts,
-		m.calls, m.callSeconds, m.handled, m.batches, m.batchSeconds, m.mails,
+		m.calls, m.callSeconds, m.handled, m.batches, m.batchSeconds, m.mails, m.chores, m.choreRuns,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	m.Gauge("daybook_build_info", "Always 1; the label names the build.", []string{"version"}, func(set Set) { set(1, version) })
@@ -116,3 +120,13 @@ func (m *Metrics) Handled(consumer string, events int, took time.Duration, err e
 
 // Mail counts a try to send a mail.
 func (m *Metrics) Mail(mail, outcome string) { m.mails.WithLabelValues(mail, outcome).Inc() }
+
+// Housekept counts a run of a task of housekeeping.
+func (m *Metrics) Housekept(task string, done int, _ time.Duration, err error) {
+	outcome := OutcomeOK
+	if err != nil {
+		outcome = OutcomeError
+	}
+	m.chores.WithLabelValues(task).Add(float64(done))
+	m.choreRuns.WithLabelValues(task, outcome).Inc()
+}

@@ -107,6 +107,22 @@ func wrapping(subject uuid.UUID, version int) []byte {
 	return lengthPrefixed("data key", subject.String(), fmt.Sprint(version))
 }
 
+// Wrapped counts the data keys that each master key wraps.
+func (v *Vault) Wrapped(ctx context.Context) (map[string]int64, error) {
+	rows, err := v.pool.Query(ctx, `SELECT master_key_id, count(*) FROM vault.data_keys GROUP BY master_key_id`)
+	if err != nil {
+		return nil, err
+	}
+	counts := map[string]int64{}
+	var id string
+	var n int64
+	_, err = pgx.ForEachRow(rows, []any{&id, &n}, func() error {
+		counts[id] = n
+		return nil
+	})
+	return counts, err
+}
+
 // Rewrap wraps every data key that an older master key wraps with the current
 // one, batch by batch, and returns how many. It is repeatable.
 func (v *Vault) Rewrap(ctx context.Context) (rewrapped int, err error) {

@@ -6,19 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
-	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
-	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"github.com/google/uuid"
 	"go.etcd.io/bbolt"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 
 	"daybook/internal/eventstore/node/nodetest"
 )
@@ -67,6 +62,10 @@ func BenchmarkAppend(b *testing.B) {
 			benchmarkAppend(b, nodetest.Start(b), writers)
 		})
 		b.Run(fmt.Sprintf("control/bbolt/writers=%d", writers), func(b *testing.B) { benchmarkBolt(b, writers) })
+		b.Run(fmt.Sprintf("control/grpc/writers=%d", writers), func(b *testing.B) { benchmarkEcho(b, echoServer{}, writers) })
+		b.Run(fmt.Sprintf("control/grpc+bbolt/writers=%d", writers), func(b *testing.B) {
+			benchmarkEcho(b, echoServer{queue: controlQueue(b)}, writers)
+		})
 	}
 }
 
@@ -87,24 +86,34 @@ func benchmarkAppend(b *testing.B, r *nodetest.Running, writers int) {
 
 // benchmarkBolt commits what waits as one transaction, as the node does.
 func benchmarkBolt(b *testing.B, writers int) {
-	db, err := bbolt.Open(filepath.Join(b.TempDir(), "control.db"), 0o600, &bbolt.Options{FreelistType: bbolt.FreelistMapType, InitialMmapSize: 256 << 20})
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer db.Close()
-	queue := make(chan chan error, 1024)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		commitGroups(db, queue)
-	}()
+	queue := controlQueue(b)
 	parallel(b, writers, func(int) error {
 		answer := make(chan error, 1)
 		queue <- answer
 		return <-answer
 	})
-	close(queue)
-	<-done
+}
+
+// controlQueue is the queue of a bbolt file that is written until the benchmark ends.
+func controlQueue(b *testing.B) chan<- chan error {
+	b.Helper()
+	db, err := bbolt.Open(filepath.Join(b.TempDir(), "control.db"), 0o600, &bbolt.Options{FreelistType: bbolt.FreelistMapType, InitialMmapSize: 256 << 20})
+	if err != nil {
+		b.Fatal(err)
+	}
+	queue, done := make(chan chan error, 1024), make(chan struct{})
+	go func() {
+		defer close(done)
+		commitGroups(db, queue)
+	}()
+	b.Cleanup(func() {
+		close(queue)
+		<-done
+		if err := db.Close(); err != nil {
+			b.Error(err)
+		}
+	})
+	return queue
 }
 
 func commitGroups(db *bbolt.DB, queue <-chan chan error) {
@@ -166,7 +175,9 @@ func BenchmarkReadAll(b *testing.B) {
 		benchmarkReadAll(b, fillHistory(b, nodetest.Start(b, nodetest.OnDisk(b))))
 	})
 	b.Run("node/memory", func(b *testing.B) { benchmarkReadAll(b, fillHistory(b, nodetest.Start(b))) })
-	b.Run("control/grpc", func(b *testing.B) { benchmarkReadAll(b, cannedClient(b)) })
+	b.Run("control/grpc", func(b *testing.B) {
+		benchmarkReadAll(b, serveControl(b, cannedServer{messages: cannedMessages(100), repeats: history / 100}))
+	})
 }
 
 func benchmarkReadAll(b *testing.B, c *esdb.Client) {
@@ -175,20 +186,52 @@ func benchmarkReadAll(b *testing.B, c *esdb.Client) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		count := 0
-		for ; ; count++ {
-			if _, err := reading.Recv(); errors.Is(err, io.EOF) {
-				break
-			} else if err != nil {
-				b.Fatal(err)
-			}
-		}
-		reading.Close()
-		if count != history {
+		if count := drain(b, reading); count != history {
 			b.Fatalf("read %d events, want %d", count, history)
 		}
 	}
 	reportRead(b)
+}
+
+// BenchmarkReadStream reads a stream of 20 events, the length of a usual account's.
+func BenchmarkReadStream(b *testing.B) {
+	b.Run("node/disk", func(b *testing.B) {
+		c := nodetest.Start(b, nodetest.OnDisk(b)).Client(b)
+		for range 20 {
+			if _, err := c.AppendToStream(b.Context(), "account-1", esdb.AppendToStreamOptions{}, benchEvent()); err != nil {
+				b.Fatal(err)
+			}
+		}
+		benchmarkReadStream(b, c)
+	})
+	b.Run("control/grpc", func(b *testing.B) {
+		benchmarkReadStream(b, serveControl(b, cannedServer{messages: cannedMessages(20), repeats: 1}))
+	})
+}
+
+func benchmarkReadStream(b *testing.B, c *esdb.Client) {
+	for b.Loop() {
+		reading, err := c.ReadStream(b.Context(), "account-1", esdb.ReadStreamOptions{From: esdb.Start{}}, 100)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if count := drain(b, reading); count != 20 {
+			b.Fatalf("read %d events, want 20", count)
+		}
+	}
+}
+
+// drain reads to the end and returns how many events there were.
+func drain(b *testing.B, reading *esdb.ReadStream) int {
+	b.Helper()
+	defer reading.Close()
+	for count := 0; ; count++ {
+		if _, err := reading.Recv(); errors.Is(err, io.EOF) {
+			return count
+		} else if err != nil {
+			b.Fatal(err)
+		}
+	}
 }
 
 // BenchmarkCatchUp follows $all with a filter from the start until it has caught up.
@@ -210,72 +253,4 @@ func BenchmarkCatchUp(b *testing.B) {
 		_ = sub.Close()
 	}
 	reportRead(b)
-}
-
-// cannedServer answers every read with the same messages.
-type cannedServer struct {
-	streams.UnimplementedStreamsServer
-	messages []*streams.ReadResp
-}
-
-func (s cannedServer) Read(_ *streams.ReadReq, call streams.Streams_ReadServer) error {
-	for range history / len(s.messages) {
-		for _, m := range s.messages {
-			if err := call.Send(m); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func cannedClient(b *testing.B) *esdb.Client {
-	b.Helper()
-	server := cannedServer{}
-	for i := range uint64(100) {
-		e := benchEvent()
-		server.messages = append(server.messages, &streams.ReadResp{Content: &streams.ReadResp_Event{Event: &streams.ReadResp_ReadEvent{
-			Event: &streams.ReadResp_ReadEvent_RecordedEvent{
-				Id:               &shared.UUID{Value: &shared.UUID_Structured_{Structured: &shared.UUID_Structured{MostSignificantBits: 1, LeastSignificantBits: 2}}},
-				StreamIdentifier: identifier("account-1"), StreamRevision: i, CommitPosition: i, PreparePosition: i,
-				Metadata: map[string]string{"type": e.EventType, "content-type": "application/json", "created": "17000000000000000"},
-				Data:     e.Data, CustomMetadata: e.Metadata,
-			},
-			Position: &streams.ReadResp_ReadEvent_CommitPosition{CommitPosition: i},
-		}}})
-	}
-	r := nodetest.Start(b) // for a client's configuration and a free socket
-	r.Stop(b)
-	g := grpc.NewServer()
-	streams.RegisterStreamsServer(g, server)
-	listener, err := net.Listen("unix", r.Address()[len("unix:"):])
-	if err != nil {
-		b.Fatal(err)
-	}
-	go func() { _ = g.Serve(listener) }() // ends with Stop
-	b.Cleanup(g.Stop)
-	return r.Client(b)
-}
-
-// BenchmarkRoundTrip is a control for appends: one call there and back.
-func BenchmarkRoundTrip(b *testing.B) {
-	g := grpc.NewServer()
-	streams.RegisterStreamsServer(g, streams.UnimplementedStreamsServer{})
-	listener, err := net.Listen("unix", filepath.Join(b.TempDir(), "s"))
-	if err != nil {
-		b.Fatal(err)
-	}
-	go func() { _ = g.Serve(listener) }() // ends with Stop
-	defer g.Stop()
-	conn, err := grpc.NewClient("unix:"+listener.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer conn.Close()
-	c := streams.NewStreamsClient(conn)
-	for b.Loop() {
-		if _, err := c.Delete(b.Context(), &streams.DeleteReq{}); err == nil {
-			b.Fatal("a method that isn't there answered")
-		}
-	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -61,19 +62,19 @@ func newWriter(s storage, log *slog.Logger, now func() time.Time) (*writer, erro
 // recall finds the end of the log and fills the memory of recent events from it, so that
 // a repetition with Any over a restart is most often recognised as well.
 func (w *writer) recall(s snapshot) error {
-	var recent []record
+	var recent []recentEvent
 	for r, err := range s.all(lastPosition, backwards) {
 		if err != nil {
 			return fmt.Errorf("read the end of the log: %w", err)
 		}
 		w.last = max(w.last, r.position)
-		recent = append(recent, record{stream: r.stream, id: r.id, revision: r.revision, position: r.position})
+		recent = append(recent, w.recent.entry(r))
 		if len(recent) == w.recent.capacity {
 			break
 		}
 	}
 	for i := len(recent) - 1; i >= 0; i-- {
-		w.recent.add(recent[i])
+		w.recent.put(recent[i])
 	}
 	return nil
 }
@@ -156,13 +157,24 @@ func (w *writer) refused(request write) error {
 	}
 }
 
+// gather lets requests that are on their way come into the queue. Many writers that were
+// answered at once write again at once; without this the first of them would have an
+// fsync to itself and the others wait for it. It takes microseconds when none comes.
+func (w *writer) gather() {
+	for before := -1; before < len(w.queue); {
+		before = len(w.queue)
+		runtime.Gosched()
+	}
+}
+
 // serve carries out the first request together with those that wait behind it. They
-// share one fsync; a request that is alone doesn't wait for company.
+// share one fsync.
 func (w *writer) serve(first write) {
 	if err := w.failure(); err != nil {
 		first.done <- err
 		return
 	}
+	w.gather()
 	group := []write{first}
 	var outcomes []error
 	var records []record

@@ -216,17 +216,25 @@ func TestRecentEventsAreBounded(t *testing.T) {
 		t.Error("an event was forgotten too early")
 	}
 	recent.add(records[3])
-	if _, known := recent.find("a", records[1].id); known {
-		t.Error("the event used longest ago was kept")
+	if _, known := recent.find("a", records[0].id); known {
+		t.Error("the event written longest ago was kept")
 	}
-	if e, known := recent.find("a", records[0].id); !known || e.position != 1 {
-		t.Error("an event used lately was forgotten")
+	for _, r := range records[1:] {
+		if e, known := recent.find("a", r.id); !known || e.position != r.position || e.revision != r.revision {
+			t.Errorf("event %d is remembered as %+v (%v)", r.position, e, known)
+		}
 	}
-	if _, known := recent.find("b", records[0].id); known {
+	moved := records[3]
+	moved.position = 9
+	recent.add(moved)
+	if e, _ := recent.find("a", moved.id); e.position != 9 {
+		t.Errorf("an event written again is remembered at %d, want 9", e.position)
+	}
+	if _, known := recent.find("b", records[1].id); known {
 		t.Error("an event was found in another stream")
 	}
-	if len(recent.entries) != 3 || recent.order.Len() != 3 {
-		t.Errorf("%d entries are kept, want 3", len(recent.entries))
+	if len(recent.places) != 3 || len(recent.ring) != 3 {
+		t.Errorf("%d entries are kept, want 3", len(recent.ring))
 	}
 }
 
