@@ -20,6 +20,7 @@ var imports = map[string][]string{
 	"api/pages":                {},
 	"workers/email":            {"domain", "internal/messaging", "internal/postgres", "internal/token", "internal/vault"},
 	"workers/housekeeping":     {"commands", "domain", "internal/eventstore", "internal/objectstore", "internal/postgres"},
+	"workers/relay":            {"domain", "internal/messaging", "internal/postgres"},
 	"internal/session":         {"domain"},
 	"internal/apitoken":        {"domain"},
 	"internal/audit":           {"domain", "internal/eventstore", "internal/vault"},

@@ -46,8 +46,9 @@ func (q *Queries) AwaitAccount(ctx context.Context, id uuid.UUID, revision int64
 	timeout := time.NewTimer(awaitFor)
 	defer timeout.Stop()
 	for {
+		var parked bool
 		changed := q.Changes.Next()
-		account, found, parked, err := q.account(ctx, id)
+		account, found, parked, err = q.account(ctx, id)
 		if err != nil || parked || found && account.Revision >= revision {
 			return account, found, err
 		}

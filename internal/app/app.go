@@ -15,17 +15,20 @@ import (
 	"daybook/internal/telemetry"
 	"daybook/projections"
 	"daybook/workers/email"
+	"daybook/workers/relay"
 )
 
 // Roles say which parts of the service a process runs.
 type Roles struct {
 	API, Projector, Email, Housekeeper bool
+	// Relay is left out where no Kafka is configured.
+	Relay bool
 	// Migrate brings the schema up to date and makes missing checkpoints first.
 	Migrate bool
 }
 
 // Everything is what daybook serve runs.
-var Everything = Roles{API: true, Projector: true, Email: true, Housekeeper: true, Migrate: true}
+var Everything = Roles{API: true, Projector: true, Email: true, Housekeeper: true, Relay: true, Migrate: true}
 
 // App is an opened service: connected, checked, listening. Run makes it work.
 type App struct {
@@ -49,6 +52,7 @@ type App struct {
 // leaves nothing behind. The API's port is open, and answers once Run runs.
 func Open(ctx context.Context, s Settings, roles Roles, logger *slog.Logger) (_ *App, err error) {
 	logger = slog.New(telemetry.LogHandler(logger.Handler()))
+	roles.Relay = roles.Relay && s.KafkaURL != ""
 	a := &App{settings: &s, roles: roles, logger: logger}
 	if roles.API {
 		if err := a.listen(ctx); err != nil {
@@ -76,7 +80,7 @@ func Open(ctx context.Context, s Settings, roles Roles, logger *slog.Logger) (_ 
 		return nil, err
 	}
 	if roles.Migrate {
-		if err := a.parts.createCheckpoints(ctx); err != nil {
+		if err := a.parts.createCheckpoints(ctx, reactors(&s)); err != nil {
 			return nil, err
 		}
 	}
@@ -119,6 +123,9 @@ func (a *App) announce() error {
 	if a.backends.objects != nil {
 		r.S3URL = a.backends.objects.URL()
 	}
+	if a.backends.kafka != nil {
+		r.KafkaURL = a.backends.kafka.URL()
+	}
 	r.SMTPURL = a.parts.smtpURL
 	return a.backends.dir.announce(r)
 }
@@ -137,6 +144,9 @@ func (a *App) Describe(out io.Writer) {
 	}
 	if embedded := a.backends.embedded(); len(embedded) > 0 {
 		fmt.Fprintf(out, "  embedded  %s; data in %s\n", strings.Join(embedded, ", "), a.backends.dir.path)
+	}
+	if a.backends.kafka != nil {
+		fmt.Fprintf(out, "  kafka     %s, topic %s\n", strings.TrimPrefix(a.backends.kafka.URL(), "kafka://"), relay.Topic(a.settings.Namespace))
 	}
 	if a.backends.cluster != nil {
 		fmt.Fprintf(out, "  psql      psql -h %s -U postgres\n", a.backends.cluster.SocketDir())

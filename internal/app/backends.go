@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"daybook/internal/embedded/kafka"
 	"daybook/internal/embedded/postgres"
 	"daybook/internal/embedded/s3"
 	"daybook/internal/embedded/smtp"
@@ -29,6 +30,7 @@ type backends struct {
 	cluster *postgres.Cluster
 	objects *s3.Server
 	mail    *smtp.Server
+	kafka   *kafka.Server
 	// failed gets the error of a stand-in that ended by itself.
 	failed chan error
 }
@@ -39,7 +41,7 @@ func (b *backends) embedded() []string {
 	for _, part := range []struct {
 		running bool
 		name    string
-	}{{b.node != nil, "event store"}, {b.cluster != nil, "Postgres"}, {b.objects != nil, "S3"}, {b.mail != nil, "mail catcher"}} {
+	}{{b.node != nil, "event store"}, {b.cluster != nil, "Postgres"}, {b.objects != nil, "S3"}, {b.mail != nil, "mail catcher"}, {b.kafka != nil, "Kafka"}} {
 		if part.running {
 			names = append(names, part.name)
 		}
@@ -51,7 +53,7 @@ func (b *backends) embedded() []string {
 // configured. After an error nothing is left running.
 func startBackends(ctx context.Context, s *Settings, logger *slog.Logger) (_ *backends, err error) {
 	b := &backends{failed: make(chan error, 4)}
-	if s.EventStoreURL != "" && s.DatabaseURL != "" && s.S3URL != "" && s.SMTPURL != "" && s.MasterKeys != "" && s.TokenKeys != "" && s.AddressKeys != "" {
+	if s.EventStoreURL != "" && s.DatabaseURL != "" && s.S3URL != "" && s.SMTPURL != "" && s.KafkaURL != kafkaEmbedded && s.MasterKeys != "" && s.TokenKeys != "" && s.AddressKeys != "" {
 		return b, nil
 	}
 	defer func() {
@@ -77,6 +79,9 @@ func startBackends(ctx context.Context, s *Settings, logger *slog.Logger) (_ *ba
 	}
 	if s.SMTPURL == "" {
 		starting.Go(func() error { return b.startMail(ctx, logger) })
+	}
+	if s.KafkaURL == kafkaEmbedded {
+		starting.Go(func() error { return b.startKafka(logger) })
 	}
 	return b, starting.Wait()
 }
@@ -157,6 +162,9 @@ func (b *backends) stop(ctx context.Context) error {
 	var stopping errgroup.Group
 	if b.mail != nil {
 		stopping.Go(func() error { return b.mail.Stop(ctx) })
+	}
+	if b.kafka != nil {
+		stopping.Go(func() error { return b.kafka.Stop(ctx) })
 	}
 	if b.objects != nil {
 		stopping.Go(func() error { return b.objects.Stop(ctx) })

@@ -6,6 +6,7 @@ import (
 	"daybook/internal/postgres"
 	"daybook/projections"
 	"daybook/workers/email"
+	"daybook/workers/relay"
 )
 
 // views are all read models.
@@ -16,11 +17,18 @@ func views() []projections.View {
 }
 
 // reactors are the names of the checkpoints of what acts on the outside.
-var reactors = []string{email.CheckpointName}
+func reactors(s *Settings) []string {
+	names := []string{email.CheckpointName}
+	if s.KafkaURL != "" {
+		names = append(names, relay.CheckpointName)
+	}
+	return names
+}
 
 // createCheckpoints makes missing ones: of views at the start of the store, of
-// reactors at its tail, so that a new database never mails an old history.
-func (p *parts) createCheckpoints(ctx context.Context) error {
+// reactors at its tail, so that a new database never mails or
+// publishes an old history.
+func (p *parts) createCheckpoints(ctx context.Context, reactors []string) error {
 	for _, view := range views() {
 		name := (&projections.Projector{View: view}).CheckpointName()
 		if err := postgres.CreateCheckpoint(ctx, p.pool, name, p.identity.StoreID, 0); err != nil {

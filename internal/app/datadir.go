@@ -83,6 +83,7 @@ type running struct {
 	DatabaseURL      string `json:"database_url,omitempty"`
 	S3URL            string `json:"s3_url,omitempty"`
 	SMTPURL          string `json:"smtp_url,omitempty"`
+	KafkaURL         string `json:"kafka_url,omitempty"`
 	HTTP             string `json:"http,omitempty"`
 }
 

@@ -110,11 +110,14 @@ type projectorCommand struct{}
 func (projectorCommand) Run(i *invocation) error { return i.run(Roles{Projector: true}) }
 
 type workerCommand struct {
-	Name string `arg:"" enum:"email,housekeeping" default:"email" help:"Which worker: email or housekeeping."`
+	Name string `arg:"" enum:"email,housekeeping,relay" default:"email" help:"Which worker: email, housekeeping or relay."`
 }
 
 func (c workerCommand) Run(i *invocation) error {
-	return i.run(Roles{Email: c.Name == "email", Housekeeper: c.Name == "housekeeping"})
+	if c.Name == "relay" && i.settings.KafkaURL == "" {
+		return errNoKafka
+	}
+	return i.run(Roles{Email: c.Name == "email", Housekeeper: c.Name == "housekeeping", Relay: c.Name == "relay"})
 }
 
 type migrateCommand struct {

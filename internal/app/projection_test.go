@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -22,7 +23,7 @@ func TestParkedAccount(t *testing.T) {
 	operate(t, settings.DatabaseURL, `ALTER TABLE readmodel.accounts ADD CONSTRAINT fussy CHECK (first_name <> 'Refused')`)
 	want(t, b.patch(map[string]string{"first_name": "Refused"}, nil), http.StatusOK, "first_name", "Refused")
 	var id string
-	testkit.Await(t, 10e9, "the account is parked", func() bool {
+	testkit.Await(t, 10*time.Second, "the account is parked", func() bool {
 		out, _ := mustConsole(t, settings, "projection", "parked")
 		for line := range strings.Lines(out) {
 			if fields := strings.Fields(line); fields[0] == "accounts" && fields[4] == "refused_23514" { // check_violation
@@ -65,7 +66,7 @@ func (s *service) checkParkedCommands(t *testing.T, database, id string, command
 	if out, err := command("parked"); err != nil || !strings.Contains(out, "given up") {
 		t.Errorf("parked: %v: %s", err, out)
 	}
-	testkit.Await(t, 10e9, "no alarm any more", func() bool { return !strings.Contains(s.readiness().body, "parked") })
+	testkit.Await(t, 10*time.Second, "no alarm any more", func() bool { return !strings.Contains(s.readiness().body, "parked") })
 	operate(t, database, `ALTER TABLE readmodel.accounts DROP CONSTRAINT fussy`)
 	if out, err := command("retry", "accounts", id); err != nil || !strings.Contains(out, id) {
 		t.Errorf("retry: %v: %s", err, out)
@@ -78,7 +79,7 @@ func (s *service) checkParkedCommands(t *testing.T, database, id string, command
 // awaitRow waits until the view has the first name.
 func (s *service) awaitRow(t *testing.T, email, firstName string) {
 	t.Helper()
-	testkit.Await(t, 10e9, "the row of "+email, func() bool {
+	testkit.Await(t, 10*time.Second, "the row of "+email, func() bool {
 		var found bool
 		err := s.app.Pool().QueryRow(t.Context(), `SELECT EXISTS (SELECT FROM readmodel.accounts WHERE email = $1 AND first_name = $2)`,
 			email, firstName).Scan(&found)

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"daybook/projections"
+	"daybook/workers/relay"
 )
 
 // Times of a probe. The page is public, so that however often it is asked for,
@@ -97,20 +98,23 @@ func (a *App) newHealth() *health {
 			probe{"mail_queue", true, func(ctx context.Context) partState { return mailQueue(ctx, a.parts.pool) }})
 	}
 	lags := &lags{parts: a.parts, quiet: map[string]uint64{}}
-	for _, name := range consumerNames() {
+	for _, name := range consumerNames(a.settings) {
 		w := a.watched(name)
-		h.probes = append(h.probes, probe{name, w != nil, func(ctx context.Context) partState { return consumerState(ctx, lags, name, w) }})
+		// While Kafka is away events wait: that is no reason to take the API out of
+		// service.
+		here := w != nil && (name != relay.CheckpointName || !a.roles.API)
+		h.probes = append(h.probes, probe{name, here, func(ctx context.Context) partState { return consumerState(ctx, lags, name, w) }})
 	}
 	return h
 }
 
 // consumerNames are the names of the checkpoints of all views and reactors.
-func consumerNames() []string {
+func consumerNames(s *Settings) []string {
 	var names []string
 	for _, view := range views() {
 		names = append(names, (&projections.Projector{View: view}).CheckpointName())
 	}
-	return append(names, reactors...)
+	return append(names, reactors(s)...)
 }
 
 func (a *App) watched(name string) *watched {

@@ -18,7 +18,7 @@ import (
 // same name. Each has a default that is right for a laptop.
 type Settings struct {
 	Env   string   `env:"DAYBOOK_ENV" default:"development" enum:"development,production" help:"production applies the production rules: no embedded backend, generated key, http URL or mailbox unless allowed."`
-	Allow []string `env:"DAYBOOK_ALLOW" help:"Exceptions to the production rules: mailbox, embedded-eventstore, embedded-postgres, embedded-s3, http-url, generated-keys."`
+	Allow []string `env:"DAYBOOK_ALLOW" help:"Exceptions to the production rules: mailbox, embedded-eventstore, embedded-postgres, embedded-s3, embedded-kafka, http-url, generated-keys."`
 
 	HTTPAddr    string `env:"DAYBOOK_HTTP_ADDR" default:"127.0.0.1:8080" help:"Listen address of the API."`
 	MetricsAddr string `env:"DAYBOOK_METRICS_ADDR" default:"127.0.0.1:9090" help:"Listen address of /metrics; off for none."`
@@ -111,6 +111,7 @@ func (s *Settings) Check() error {
 		positive("DAYBOOK_SESSION_LIFETIME", s.SessionLifetime),
 		positive("DAYBOOK_SIGN_IN_WINDOW", s.SignInWindow),
 		s.checkNumbers(),
+		s.checkKafka(),
 		s.checkProduction(),
 	)
 }
@@ -183,6 +184,7 @@ func (s *Settings) checkProduction() error {
 		{s.EventStoreURL == "", "embedded-eventstore", "DAYBOOK_EVENTSTORE_URL must be set"},
 		{s.DatabaseURL == "", "embedded-postgres", "DAYBOOK_DATABASE_URL must be set"},
 		{s.S3URL == "", "embedded-s3", "DAYBOOK_S3_URL must be set"},
+		{s.KafkaURL == kafkaEmbedded, "embedded-kafka", "DAYBOOK_KAFKA_URL must name brokers or be empty"},
 		{s.SMTPURL == "", "mailbox", "DAYBOOK_SMTP_URL must be set"},
 		{!strings.HasPrefix(s.PublicURL, "https://") || strings.HasPrefix(s.FrontendURL, "http://"), "http-url", "DAYBOOK_PUBLIC_URL and DAYBOOK_FRONTEND_URL must be https"},
 		{s.MasterKeys == "" || s.TokenKeys == "" || s.AddressKeys == "", "generated-keys", "DAYBOOK_MASTER_KEYS, DAYBOOK_TOKEN_KEYS and DAYBOOK_ADDRESS_KEYS must be set"},

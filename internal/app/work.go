@@ -31,6 +31,13 @@ func (a *App) parcel() ([]func(context.Context) error, error) {
 		}
 		work = append(work, mail...)
 	}
+	if a.roles.Relay {
+		publish, err := a.relay()
+		if err != nil {
+			return nil, err
+		}
+		work = append(work, publish)
+	}
 	if a.roles.Housekeeper {
 		work = append(work, a.housekeeper().Run)
 	}
@@ -85,6 +92,9 @@ type consumer struct {
 	handle message.NoPublishHandlerFunc
 }
 
+// maxNackBackoff is the longest pause before a backend that was away is tried again.
+const maxNackBackoff = 5 * time.Second
+
 // consume runs the consumer in whichever process holds its lease; the others
 // stand by. An owner that lost its checkpoint to another begins anew.
 func (a *App) consume(c consumer) func(context.Context) error {
@@ -112,7 +122,7 @@ func (a *App) own(ctx context.Context, c consumer, w *watched) error {
 	defer cancel(nil)
 	logger := a.logger.With(slog.String("consumer", c.name))
 	subscriber, err := messaging.NewSubscriber(a.parts.client, messaging.SubscriberConfig{
-		Batch: c.batch, Logger: logger, DrainTimeout: drainTimeout,
+		Batch: c.batch, Logger: logger, DrainTimeout: drainTimeout, MaxNackBackoff: maxNackBackoff,
 		Start: func(ctx context.Context, _ string) (after uint64, found bool, err error) {
 			if after, err = c.start(ctx); errors.Is(err, postgres.ErrNoCheckpoint) {
 				cancel(err)

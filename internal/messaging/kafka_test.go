@@ -1,6 +1,7 @@
 package messaging_test
 
 import (
+	"bytes"
 	"fmt"
 	"net"
 	"runtime"
@@ -12,7 +13,9 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/ThreeDotsLabs/watermill/pubsub/tests"
 	"github.com/google/uuid"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"daybook/internal/messaging"
 )
@@ -234,6 +237,66 @@ func (p *progress) consume(t *testing.T, messages <-chan *message.Message) {
 		p.next[key] = max(p.next[key], i+1)
 		p.mu.Unlock()
 		m.Ack()
+	}
+}
+
+// TestKafkaOrderAfterFailure: what follows a write that failed is not written
+// before it, however much one call publishes.
+func TestKafkaOrderAfterFailure(t *testing.T) {
+	cluster := startKafka(t)
+	publisher := newKafkaPublisher(t, cluster.ListenAddrs(), func(string, *message.Message) string { return "one partition" })
+	const count = 1200
+	var sent []*message.Message
+	for i := range count {
+		sent = append(sent, message.NewMessage(uuid.NewString(), fmt.Append(bytes.Repeat([]byte{'0'}, 1000), i)))
+	}
+	// The second write fails until it is given up.
+	writes := 0
+	cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.NotEnoughReplicas, Count: 3, When: func(kmsg.Request) bool {
+		writes++
+		return writes > 1
+	}})
+	if err := publisher.Publish("events", sent...); err == nil {
+		t.Fatal("no write failed")
+	}
+	if err := publisher.Publish("events", sent...); err != nil {
+		t.Fatal(err)
+	}
+	messages := subscribeKafka(t, newKafkaSubscriber(t, cluster.ListenAddrs(), ""), "events")
+	seen := map[string]bool{}
+	for len(seen) < count {
+		m := receive(t, messages)
+		if !seen[m.UUID] && m.UUID != sent[len(seen)].UUID {
+			t.Fatalf("record %d is %.40s", len(seen), m.Payload)
+		}
+		seen[m.UUID] = true
+		m.Ack()
+	}
+}
+
+// TestKafkaTopic: a topic is made as it was asked for, and one who may only write
+// uses what others have made.
+func TestKafkaTopic(t *testing.T) {
+	cluster := startKafka(t)
+	k := messaging.Kafka{Brokers: cluster.ListenAddrs(), Topic: &messaging.KafkaTopic{Partitions: 3, Retention: time.Hour}}
+	publish := func() error {
+		publisher, err := messaging.NewKafkaPublisher(messaging.KafkaPublisherConfig{Kafka: k})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = publisher.Close() }()
+		return publisher.Publish("events", message.NewMessage(uuid.NewString(), nil))
+	}
+	if err := publish(); err != nil {
+		t.Fatal(err)
+	}
+	info := cluster.TopicInfo("events")
+	if len(cluster.PartitionInfos("events")) != 3 || *info.Configs["retention.ms"] != "3600000" || *info.Configs["cleanup.policy"] != "delete" {
+		t.Errorf("%d partitions, %v", len(cluster.PartitionInfos("events")), info.Configs)
+	}
+	cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.CreateTopics}, Err: kerr.TopicAuthorizationFailed, Count: -1})
+	if err := publish(); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -12,6 +12,8 @@ import (
 
 	"daybook/commands"
 	"daybook/domain"
+	"daybook/internal/eventstore"
+	"daybook/internal/vault"
 	"daybook/workers/housekeeping"
 )
 
@@ -189,4 +191,38 @@ func TestGuardsAreSettled(t *testing.T) {
 // Suspect marks the account as a change would.
 func (w *world) Suspect(id uuid.UUID, expected int64) error {
 	return w.sessions.Suspect(w.t.Context(), id, expected)
+}
+
+// TestOneThatFailsKeepsNobodyWaiting, and whoever was passed is looked at again.
+func TestOneThatFailsKeepsNobodyWaiting(t *testing.T) {
+	w := newWorld(t)
+	broken, others := w.active(ada), []domain.Account{w.active(bob), w.active("eve@example.com")}
+	w.exec(`DELETE FROM vault.data_keys WHERE subject = $1`, broken.ID)
+	store := *w.repo
+	store.Vault = vault.New(w.pool, testKeys)
+	task := housekeeping.Guards{Pool: w.pool, Store: onlyBroken{&store, w.repo, broken.ID}, Sessions: w.sessions}.Task(time.Hour)
+	for range 2 {
+		for _, account := range append(others, broken) {
+			must(t, w.Suspect(account.ID, account.Revision-1))
+		}
+		done, err := task.Run(t.Context())
+		if done != len(others) || !errors.Is(err, vault.ErrKeyLost) {
+			t.Fatalf("settled %d, %v", done, err)
+		}
+	}
+}
+
+// onlyBroken reads one account with a vault that has lost its key, and not the cache
+// of the other.
+type onlyBroken struct {
+	*eventstore.Repository
+	healthy *eventstore.Repository
+	id      uuid.UUID
+}
+
+func (o onlyBroken) Account(ctx context.Context, id uuid.UUID) (domain.Account, error) {
+	if id == o.id {
+		return o.Repository.Account(ctx, id)
+	}
+	return o.healthy.Account(ctx, id)
 }

@@ -2,7 +2,9 @@ package relay
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
+	"regexp"
 	"time"
 
 	"github.com/google/uuid"
@@ -42,9 +44,15 @@ type Config struct {
 	Logger *slog.Logger
 }
 
+// topicPattern is what Kafka takes for the name of a topic.
+var topicPattern = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
+
 func (c Config) validate() error {
-	if c.Topic == "" || c.Source == "" {
-		return errors.New("relay: a topic and a source are needed")
+	if !topicPattern.MatchString(c.Topic) {
+		return fmt.Errorf("%q is no name of a Kafka topic", c.Topic)
+	}
+	if c.Source == "" {
+		return errors.New("a source of events is needed")
 	}
 	return nil
 }
