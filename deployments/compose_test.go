@@ -48,7 +48,8 @@ type service struct {
 }
 
 // roles are the services that run Daybook itself, and their subcommands.
-var roles = map[string]string{"migrate": "migrate", "api": "api", "projector": "projector", "worker": "worker email"}
+var roles = map[string]string{"migrate": "migrate", "api": "api", "projector": "projector", "worker": "worker email",
+	"housekeeper": "worker housekeeping", "relay": "worker relay"}
 
 // servers are the services that Daybook needs.
 var servers = []string{"eventstore", "postgres", "minio", "kafka", "mailpit"}

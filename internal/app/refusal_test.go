@@ -45,6 +45,8 @@ func TestRefusals(t *testing.T) {
 		"event store URL":      {func(s *app.Settings) { s.EventStoreURL = "http://x" }, "DAYBOOK_EVENTSTORE_URL"},
 		"objects away":         {func(s *app.Settings) { s.S3URL = "http://KEY:SECRET@" + closed + "/bucket" }, "DAYBOOK_S3_URL"},
 		"mail URL":             {func(s *app.Settings) { s.SMTPURL = "ftp://x" }, "DAYBOOK_SMTP_URL"},
+		"Kafka URL":            {func(s *app.Settings) { s.KafkaURL = "h:9092?password=SECRET" }, "DAYBOOK_KAFKA_URL"},
+		"namespace for Kafka":  {func(s *app.Settings) { s.KafkaURL = "kafka://h:9092"; s.Namespace = "a/b" }, "DAYBOOK_KAFKA_URL"},
 		"public URL":           {func(s *app.Settings) { s.PublicURL = "localhost" }, "DAYBOOK_PUBLIC_URL"},
 		"proxies":              {func(s *app.Settings) { s.TrustedProxies = []string{"all"} }, "DAYBOOK_TRUSTED_PROXIES"},
 		"keys":                 {func(s *app.Settings) { s.MasterKeys = "a:short" }, "DAYBOOK_MASTER_KEYS"},
