@@ -180,8 +180,9 @@ type SignInRefused struct {
 	To    time.Time `json:"to"`
 }
 
-// StoreOpened is the first event of a store: its identity, and fingerprints of
-// the keys that it was first opened with.
+// StoreOpened is the first event of a store, and the last one of a copy made of
+// another store: its identity, and fingerprints of the keys that it was opened
+// with.
 type StoreOpened struct {
 	StoreID      uuid.UUID         `json:"store_id"`
 	Namespace    string            `json:"namespace"`

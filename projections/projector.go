@@ -208,12 +208,10 @@ func (p *Projector) queue(batch *pgx.Batch, events []domain.Recorded) error {
 // resume finds the checkpoint where a commit left it whose answer was lost, or a
 // switch of versions, and reports whether it is still this projector's.
 func (p *Projector) resume(ctx context.Context) bool {
-	var position int64
-	err := p.Pool.QueryRow(ctx, `SELECT position FROM app.checkpoints WHERE name = $1 AND epoch = $2`,
-		p.checkpoint.Name, p.checkpoint.Epoch).Scan(&position)
-	if err != nil {
+	found, owned := p.checkpoint.Resume(ctx, p.Pool)
+	if !owned {
 		return false
 	}
-	p.checkpoint.Position = uint64(position)
+	p.checkpoint = found
 	return p.loadParked(ctx) == nil // it may have parked an account
 }

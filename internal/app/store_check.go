@@ -46,7 +46,7 @@ func checkTail(ctx context.Context, pool *pgxpool.Pool, client *eventstore.Clien
 		return fmt.Errorf("read the checkpoints: %w", err)
 	}
 	if uint64(furthest) > tail {
-		return fmt.Errorf("the database has seen the event store at position %d, but the store ends at %d: it was restored from an older copy; restore the matching database, or start with an empty one", furthest, tail)
+		return fmt.Errorf("the database has seen the event store at position %d, but the store ends at %d: it was restored from an older copy; restore the matching database, or see \"Moving to another event store\" in docs/runbook.md", furthest, tail)
 	}
 	return nil
 }

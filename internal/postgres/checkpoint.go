@@ -43,6 +43,18 @@ func TakeCheckpoint(ctx context.Context, pool *pgxpool.Pool, name string) (Check
 	return taken, err
 }
 
+// Resume finds the checkpoint where a commit left it whose answer was lost. owned
+// is false when it is another owner's by now, or cannot be read.
+func (c Checkpoint) Resume(ctx context.Context, pool *pgxpool.Pool) (found Checkpoint, owned bool) {
+	var position int64
+	err := pool.QueryRow(ctx, `SELECT position FROM app.checkpoints WHERE name = $1 AND epoch = $2`, c.Name, c.Epoch).Scan(&position)
+	if err != nil {
+		return c, false
+	}
+	c.Position = uint64(position)
+	return c, true
+}
+
 // Advance queues the move of the checkpoint into the batch that does the work
 // up to it. After the batch is through, the caller keeps the returned one.
 func (c Checkpoint) Advance(batch *pgx.Batch, to uint64, events int) Checkpoint {

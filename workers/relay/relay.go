@@ -146,12 +146,8 @@ func (r *Relay) advance(ctx context.Context, to uint64, events int) error {
 // resume finds the checkpoint where a commit left it whose answer was lost, and
 // reports whether it is still this relay's.
 func (r *Relay) resume(ctx context.Context) bool {
-	var position int64
-	err := r.pool.QueryRow(ctx, `SELECT position FROM app.checkpoints WHERE name = $1 AND epoch = $2`,
-		r.checkpoint.Name, r.checkpoint.Epoch).Scan(&position)
-	if err != nil || uint64(position) == r.checkpoint.Position {
-		return false
-	}
-	r.checkpoint.Position = uint64(position)
-	return true
+	found, owned := r.checkpoint.Resume(ctx, r.pool)
+	moved := owned && found.Position != r.checkpoint.Position
+	r.checkpoint = found
+	return moved
 }
