@@ -4,7 +4,7 @@ GO ?= go
 TESTFLAGS ?=
 LINTER := bin/golangci-lint
 
-.PHONY: help run build test lint bench clean
+.PHONY: help run build test race lint bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -22,6 +22,10 @@ test: build ## Run all tests, installing PostgreSQL and Chromium first where the
 		echo "There is no Chromium: the test that walks the pages will say so and be left out."
 	$(GO) vet ./...
 	$(GO) test $(TESTFLAGS) -timeout 10m ./...
+
+race: ## Run the tests of what is concurrent under the race detector
+	$(GO) test -race -short -timeout 10m ./api ./commands ./domain ./internal/audit ./internal/eventstore/... ./internal/messaging \
+		./internal/password ./internal/session ./internal/throttle ./internal/vault ./projections ./workers/...
 
 lint: $(LINTER) ## Run the linters
 	$(LINTER) run
