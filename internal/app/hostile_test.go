@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"os"
 	"strings"
 	"testing"
 
@@ -14,14 +13,8 @@ import (
 	"daybook/domain"
 )
 
-// requests is how many hostile requests are sent; DAYBOOK_TEST_LONG=1 sends the
-// full 20,000.
-func requests() int {
-	if os.Getenv("DAYBOOK_TEST_LONG") != "" {
-		return 20_000
-	}
-	return 3_000
-}
+// requests is how many hostile requests are sent.
+const requests = 20_000
 
 // poison are values that some layer, somewhere, has once fallen over.
 var poison = []string{
@@ -76,7 +69,7 @@ func TestHostileInput(t *testing.T) {
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 0))
 	anonymous := s.browser()
-	for range requests() {
+	for range requests {
 		method, path, body, contentType := hostile(r, paths)
 		client := anonymous
 		if r.IntN(2) == 0 && !strings.Contains(path, "logout") && method != http.MethodDelete {

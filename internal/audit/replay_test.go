@@ -8,7 +8,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
-	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -37,13 +36,8 @@ func (s *stand) awaitPlace(token string) {
 	})
 }
 
-// events is how many the long tests replay.
-func events() int {
-	if os.Getenv("DAYBOOK_TEST_LONG") != "" {
-		return 100_000
-	}
-	return 10_000
-}
+// events is how many are replayed.
+const events = 100_000
 
 // traveller replays with cuts, now as NDJSON and now as an event stream.
 type traveller struct {
@@ -147,15 +141,15 @@ func (v *traveller) takeStream(read string) {
 func TestReplayWithCuts(t *testing.T) {
 	t.Parallel()
 	s := newStand(t)
-	s.fill(events(), "")
+	s.fill(events, "")
 	v := &traveller{stand: s, token: s.token(apitoken.ReadAudit)}
-	average := int64(events()) * 700 / 60
+	average := int64(events) * 700 / 60
 	cuts := 0
 	for !v.step(rand.N(2 * average)) {
 		cuts++
 	}
 	truth := s.truth()
-	if len(v.positions) < events() || !slices.Equal(v.positions, truth[:len(v.positions)]) {
+	if len(v.positions) < events || !slices.Equal(v.positions, truth[:len(v.positions)]) {
 		t.Fatalf("%d events of %d came, not in order or not all", len(v.positions), len(truth))
 	}
 	if missing := len(truth) - len(v.positions); missing > 1 { // the record of the last request
