@@ -102,7 +102,7 @@ func (w *world) writeByHand(b testing.TB, events []domain.Stored) {
 	}
 	batch.Queue(`UPDATE app.checkpoints SET position = $1 WHERE name = 'projection:accounts'`, int64(events[len(events)-1].Position))
 	batch.Queue(`SELECT pg_notify($1, 'accounts')`, channel)
-	if err := w.pool.SendBatch(w.ctx, batch).Close(); err != nil {
+	if err := w.pool.SendBatch(w.ctx, batch).Close(); err != nil && w.ctx.Err() == nil { // stopped while writing
 		b.Error(err)
 	}
 }
