@@ -1,4 +1,5 @@
-// Daybook is a self-hosted, event-sourced account service. See README.md.
+// Package main is the daybook command: a self-hosted, event-sourced account
+// service. See README.md.
 package main
 
 import (
