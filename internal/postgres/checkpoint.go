@@ -63,6 +63,19 @@ func (c Checkpoint) Advance(batch *pgx.Batch, to uint64, events int) Checkpoint 
 	return c
 }
 
+// AdvanceUnsynchronised moves the checkpoint without waiting for the disk: if a
+// crash loses the move, what led to it is done once more.
+func (c Checkpoint) AdvanceUnsynchronised(ctx context.Context, pool *pgxpool.Pool, to uint64, events int) (Checkpoint, error) {
+	batch := &pgx.Batch{}
+	batch.Queue(`SELECT set_config('synchronous_commit', 'off', true)`)
+	moved := c.Advance(batch, to, events)
+	// A batch outside of a transaction is one implicit transaction.
+	if err := pool.SendBatch(ctx, batch).Close(); err != nil {
+		return c, Explain(err)
+	}
+	return moved, nil
+}
+
 // AdvanceIn moves the checkpoint within a transaction.
 func (c Checkpoint) AdvanceIn(ctx context.Context, tx pgx.Tx, to uint64, events int) (Checkpoint, error) {
 	_, err := tx.Exec(ctx, `SELECT app.advance_checkpoint($1, $2, $3, $4, $5)`, c.Name, c.Epoch, int64(c.Position), int64(to), events)

@@ -105,15 +105,9 @@ func (r *Reactor) react(ctx context.Context, event domain.Stored) error {
 // skip moves the checkpoint without waiting for the disk: if a crash loses the
 // move, the event is skipped once more.
 func (r *Reactor) skip(ctx context.Context, event domain.Stored) error {
-	batch := &pgx.Batch{}
-	batch.Queue(`SELECT set_config('synchronous_commit', 'off', true)`)
-	moved := r.checkpoint.Advance(batch, event.Position, 1)
-	// A batch outside of a transaction is one implicit transaction.
-	if err := r.pool.SendBatch(ctx, batch).Close(); err != nil {
-		return postgres.Explain(err)
-	}
+	moved, err := r.checkpoint.AdvanceUnsynchronised(ctx, r.pool, event.Position, 1)
 	r.checkpoint = moved
-	return nil
+	return err
 }
 
 // resume finds the checkpoint where a commit left it whose answer was lost, and

@@ -8,7 +8,6 @@ import (
 	"sync"
 
 	"github.com/ThreeDotsLabs/watermill/message"
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"daybook/domain"
@@ -132,15 +131,9 @@ func (r *Relay) encodeAll(ctx context.Context, events []domain.Stored) (messages
 // advance moves the checkpoint without waiting for the disk: if a crash loses the
 // move, the events are published once more.
 func (r *Relay) advance(ctx context.Context, to uint64, events int) error {
-	batch := &pgx.Batch{}
-	batch.Queue(`SELECT set_config('synchronous_commit', 'off', true)`)
-	moved := r.checkpoint.Advance(batch, to, events)
-	// A batch outside of a transaction is one implicit transaction.
-	if err := r.pool.SendBatch(ctx, batch).Close(); err != nil {
-		return postgres.Explain(err)
-	}
+	moved, err := r.checkpoint.AdvanceUnsynchronised(ctx, r.pool, to, events)
 	r.checkpoint = moved
-	return nil
+	return err
 }
 
 // resume finds the checkpoint where a commit left it whose answer was lost, and

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"github.com/google/uuid"
 )
@@ -11,15 +12,7 @@ import (
 // written to again, and continues its numbering then.
 func (s streamsServer) Delete(ctx context.Context, request *streams.DeleteReq) (*streams.DeleteResp, error) {
 	options := request.GetOptions()
-	expected, err := parseExpectation(options, options.GetExpectedStreamRevision() != nil)
-	if err != nil {
-		return nil, err
-	}
-	stream, err := writableName(options.GetStreamIdentifier())
-	if err != nil {
-		return nil, err
-	}
-	position, err := s.remove(ctx, stream, expected, planDelete)
+	position, err := s.remove(ctx, options, options.GetExpectedStreamRevision() != nil, planDelete)
 	if err != nil {
 		return nil, err
 	}
@@ -32,15 +25,7 @@ func (s streamsServer) Delete(ctx context.Context, request *streams.DeleteReq) (
 // name can't be used again.
 func (s streamsServer) Tombstone(ctx context.Context, request *streams.TombstoneReq) (*streams.TombstoneResp, error) {
 	options := request.GetOptions()
-	expected, err := parseExpectation(options, options.GetExpectedStreamRevision() != nil)
-	if err != nil {
-		return nil, err
-	}
-	stream, err := writableName(options.GetStreamIdentifier())
-	if err != nil {
-		return nil, err
-	}
-	position, err := s.remove(ctx, stream, expected, planTombstone)
+	position, err := s.remove(ctx, options, options.GetExpectedStreamRevision() != nil, planTombstone)
 	if err != nil {
 		return nil, err
 	}
@@ -49,15 +34,30 @@ func (s streamsServer) Tombstone(ctx context.Context, request *streams.Tombstone
 	}}, nil
 }
 
-// remove checks the expected revision and has the removal written.
-func (s streamsServer) remove(ctx context.Context, stream string, expected expectation,
+// removal is what the options of delete and tombstone have in common.
+type removal interface {
+	expectedRevision
+	GetStreamIdentifier() *shared.StreamIdentifier
+}
+
+// remove checks the expected revision, which present tells to be there, and has the
+// removal written.
+func (s streamsServer) remove(ctx context.Context, options removal, present bool,
 	planRemoval func(*draft, string, streamState) (record, error),
 ) (uint64, error) {
+	expected, err := parseExpectation(options, present)
+	if err != nil {
+		return 0, err
+	}
+	stream, err := writableName(options.GetStreamIdentifier())
+	if err != nil {
+		return 0, err
+	}
 	if isMetastream(stream) {
 		return 0, invalidArgument("a metadata stream ends with the stream it describes, not by itself")
 	}
 	var written record
-	err := s.node.writer.submit(ctx, func(d *draft) error {
+	err = s.node.writer.submit(ctx, func(d *draft) error {
 		// An id of its own makes sure that no earlier event is taken for this removal.
 		v, err := decide(d, d.recent, stream, expected, []uuid.UUID{uuid.New()})
 		switch {
