@@ -91,7 +91,7 @@ func TestAudit(t *testing.T) {
 
 	list, _ := mustConsole(t, s, "token", "list")
 	id := strings.Fields(strings.Split(list, "\n")[2])[0] // the older of two
-	if secret := strings.Split(strings.TrimSpace(token), "_")[2]; strings.Contains(list, secret) || strings.Contains(running.logs.String(), secret) || !strings.Contains(list, "the auditor") {
+	if secret := strings.SplitN(strings.TrimSpace(token), "_", 3)[2]; strings.Contains(list, secret) || strings.Contains(running.logs.String(), secret) || !strings.Contains(list, "the auditor") {
 		t.Errorf("list:\n%s", list)
 	}
 	mustConsole(t, s, "token", "revoke", id)
