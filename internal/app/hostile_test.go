@@ -45,15 +45,36 @@ func hostile(r *rand.Rand, paths []string) (method, path, body, contentType stri
 	case 0:
 		body = pick(poison)
 	case 1:
-		body = fmt.Sprintf("--x\r\nContent-Disposition: form-data; name=%q\r\n\r\n%s\r\n--x--\r\n", pick(hostileNames), pick(poison))
+		name, value := hostileMember(r, func(value string) string { return value })
+		body = fmt.Sprintf("--x\r\nContent-Disposition: form-data; name=%q\r\n\r\n%s\r\n--x--\r\n", name, value)
 	default:
 		var members []string
 		for range 1 + r.IntN(4) {
-			members = append(members, fmt.Sprintf(`%q:%s`, pick(hostileNames), pick(poison)))
+			name, value := hostileMember(r, textOfJSON)
+			members = append(members, fmt.Sprintf(`%q:%s`, name, value))
 		}
 		body = "{" + strings.Join(members, ",") + "}" + pick([]string{"", "", "", "x", "{}"})
 	}
 	return method, path, body, contentType
+}
+
+// hostileMember picks a member. What a form or a document says literally may well
+// be somebody's name; read as such, it is left out here: nothing is to change.
+func hostileMember(r *rand.Rand, read func(value string) string) (name, value string) {
+	for {
+		name, value = hostileNames[r.IntN(len(hostileNames))], poison[r.IntN(len(poison))]
+		if _, err := domain.ParseName(name, read(value)); err != nil || name != "first_name" && name != "last_name" {
+			return name, value
+		}
+	}
+}
+
+// textOfJSON is the text of a JSON string, or nothing.
+func textOfJSON(value string) (text string) {
+	if json.Unmarshal([]byte(value), &text) != nil {
+		return ""
+	}
+	return text
 }
 
 // TestHostileInput sends generated bad requests to every route, with and without
