@@ -76,7 +76,7 @@ func (w *world) connect() {
 	w.repository = &eventstore.Repository{
 		Client: w.client, Vault: w.vault, Addresses: testkit.KeySet("address"), Logger: slog.New(slog.DiscardHandler),
 	}
-	w.sessions = &session.Store{Pool: w.pool, Lifetime: time.Hour, Account: w.repository.Account}
+	w.sessions = &session.Store{Pool: w.pool, Lifetime: time.Hour, IdleLifetime: time.Hour, Account: w.repository.Account}
 	w.objects = startObjects(w.t)
 	w.Handler = &commands.Handler{
 		Store:       w.repository,

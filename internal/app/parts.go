@@ -153,7 +153,9 @@ func (p *parts) openStore(ctx context.Context, s *Settings, b *backends, logger 
 	p.vault = vault.New(p.vaultPool, p.keys.master)
 	p.tokens = &token.Maker{Keys: p.keys.token, Vault: p.vault}
 	p.repository = &eventstore.Repository{Client: p.client, Vault: p.vault, Addresses: p.keys.address, Logger: logger}
-	p.sessions = &session.Store{Pool: p.pool, Lifetime: s.SessionLifetime, Account: p.repository.Account}
+	p.sessions = &session.Store{
+		Pool: p.pool, Lifetime: s.SessionLifetime, IdleLifetime: s.SessionIdle, Account: p.repository.Account,
+	}
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	if p.identity, err = p.repository.Identify(ctx, s.Namespace, p.keys.fingerprints(), producer()); err != nil {

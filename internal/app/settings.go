@@ -47,6 +47,7 @@ type Settings struct {
 	ResetLifetime      time.Duration `env:"DAYBOOK_RESET_LIFETIME" default:"10m" help:"Life of a reset link."`
 	ActivationLifetime time.Duration `env:"DAYBOOK_ACTIVATION_LIFETIME" default:"24h" help:"Life of an activation link."`
 	SessionLifetime    time.Duration `env:"DAYBOOK_SESSION_LIFETIME" default:"336h" help:"Life of a session."`
+	SessionIdle        time.Duration `env:"DAYBOOK_SESSION_IDLE_LIFETIME" default:"0s" help:"How long a session may go unused before it ends, at least 5m and exact to a minute; 0s for no such end."`
 	PasswordMinLength  int           `env:"DAYBOOK_PASSWORD_MIN_LENGTH" default:"8" help:"Least number of characters of a password."`
 	SignInTries        int           `env:"DAYBOOK_SIGN_IN_TRIES" default:"10" help:"How many sign-ins may fail for one address within the window; then every one is answered as wrong."`
 	SignInWindow       time.Duration `env:"DAYBOOK_SIGN_IN_WINDOW" default:"15m" help:"How long failed sign-ins count."`
@@ -109,11 +110,22 @@ func (s *Settings) Check() error {
 		positive("DAYBOOK_RESET_LIFETIME", s.ResetLifetime),
 		positive("DAYBOOK_ACTIVATION_LIFETIME", s.ActivationLifetime),
 		positive("DAYBOOK_SESSION_LIFETIME", s.SessionLifetime),
+		s.checkIdle(),
 		positive("DAYBOOK_SIGN_IN_WINDOW", s.SignInWindow),
 		s.checkNumbers(),
 		s.checkKafka(),
 		s.checkProduction(),
 	)
+}
+
+// leastIdle is far above the minute to which the use of a session is noted.
+const leastIdle = 5 * time.Minute
+
+func (s *Settings) checkIdle() error {
+	if s.SessionIdle != 0 && s.SessionIdle < leastIdle {
+		return errors.New("DAYBOOK_SESSION_IDLE_LIFETIME must be at least 5m, or 0s for no such end")
+	}
+	return nil
 }
 
 func (s *Settings) checkNumbers() error {

@@ -203,6 +203,39 @@ func TestUseIsNoted(t *testing.T) {
 	}
 }
 
+// TestUseIsNotedWithoutTheDisk: a check never waits for the disk, neither when it
+// notes the use nor when a session is read.
+func TestUseIsNotedWithoutTheDisk(t *testing.T) {
+	s := newSuite(t)
+	durable := s.pool.Config()
+	durable.ConnConfig.RuntimeParams["synchronous_commit"] = "on" // the tests' server waits for no disk
+	pool, err := pgxpool.NewWithConfig(t.Context(), durable)
+	s.must(err)
+	t.Cleanup(pool.Close)
+	s.Pool = pool
+	token, _ := s.open()
+	s.exec(`UPDATE app.sessions SET last_seen_at = now() - interval '61 seconds'`)
+	s.exec(`CREATE FUNCTION app.only_unsynchronised() RETURNS trigger LANGUAGE plpgsql AS $$
+		BEGIN
+			IF current_setting('synchronous_commit') <> 'off' THEN RAISE 'this update waits for the disk'; END IF;
+			RETURN NEW;
+		END $$`)
+	t.Cleanup(func() {
+		if _, err := s.pool.Exec(context.WithoutCancel(t.Context()), `DROP FUNCTION app.only_unsynchronised CASCADE`); err != nil {
+			t.Error(err)
+		}
+	})
+	s.exec(`CREATE TRIGGER only_unsynchronised BEFORE UPDATE ON app.sessions FOR EACH ROW EXECUTE FUNCTION app.only_unsynchronised()`)
+	checked, err := s.Check(t.Context(), token)
+	s.must(err)
+	if again, err := s.Check(t.Context(), token); err != nil || !again.Session.LastSeenAt.After(checked.Session.LastSeenAt) {
+		t.Errorf("the use was not noted: %v, %v", again.Session.LastSeenAt, err)
+	}
+	if _, err := pool.Exec(t.Context(), `UPDATE app.sessions SET last_seen_at = now()`); err == nil {
+		t.Error("the trigger does not tell the two apart")
+	}
+}
+
 func TestEnding(t *testing.T) {
 	s := newSuite(t)
 	ctx := t.Context()

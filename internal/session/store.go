@@ -21,7 +21,9 @@ type Store struct {
 	Pool *pgxpool.Pool
 	// Lifetime is the absolute life of a session.
 	Lifetime time.Duration
-	// IdleLifetime ends a session that nobody uses; zero for none.
+	// IdleLifetime ends a session that nobody uses; zero for none. Use is noted
+	// once a minute at most, so a session may end up to a minute early, and must be
+	// allowed to be idle for some minutes.
 	IdleLifetime time.Duration
 	// Account folds the stream of an account; asked only while a change is
 	// pending.
