@@ -70,6 +70,8 @@ var eventTypes = []eventType{
 	plain[AuditRead]("AuditRead", 1),
 	plain[TokenCreated]("TokenCreated", 1),
 	plain[TokenRevoked]("TokenRevoked", 1),
+	plain[ParkedAccountDiscarded]("ParkedAccountDiscarded", 1),
+	plain[ParkedAccountRetried]("ParkedAccountRetried", 1),
 }
 
 // EventName is a stored name with its current schema version.

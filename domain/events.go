@@ -224,27 +224,52 @@ type TokenRevoked struct {
 	TokenID uuid.UUID `json:"token_id"`
 }
 
-func (AccountRegistered) event()     {}
-func (ActivationRequested) event()   {}
-func (AccountActivated) event()      {}
-func (RegistrationAbandoned) event() {}
-func (RegistrationExpired) event()   {}
-func (ProfileUpdated) event()        {}
-func (ResetRequested) event()        {}
-func (ResetLinkOpened) event()       {}
-func (PasswordChanged) event()       {}
-func (AccountDeactivated) event()    {}
-func (AccountReactivated) event()    {}
-func (StaffGranted) event()          {}
-func (StaffRevoked) event()          {}
-func (AddressClaimed) event()        {}
-func (AddressReleased) event()       {}
-func (SignedIn) event()              {}
-func (SignedOut) event()             {}
-func (SessionEnded) event()          {}
-func (SignInRefused) event()         {}
-func (StoreOpened) event()           {}
-func (KeyRotated) event()            {}
-func (AuditRead) event()             {}
-func (TokenCreated) event()          {}
-func (TokenRevoked) event()          {}
+// ParkedAccountDiscarded says that an operator gave an account up that a view
+// cannot show: from Position on, its events are left out of the view for good.
+// It is written before that is so.
+type ParkedAccountDiscarded struct {
+	View      string    `json:"view"`
+	AccountID uuid.UUID `json:"account_id"`
+	Position  uint64    `json:"position"` // commit position of the first event left out
+	Revision  int64     `json:"revision"` // of that event
+	Parked    string    `json:"parked"`   // why it was parked
+	Reason    string    `json:"reason"`   // the operator's
+}
+
+// ParkedAccountRetried says that an operator had the events of a parked account
+// read again, from Position on, whatever came of it. It is written before that.
+type ParkedAccountRetried struct {
+	View      string    `json:"view"`
+	AccountID uuid.UUID `json:"account_id"`
+	Position  uint64    `json:"position"`
+	Revision  int64     `json:"revision"`
+	Parked    string    `json:"parked"`
+	Discarded bool      `json:"discarded"` // had been given up
+}
+
+func (AccountRegistered) event()      {}
+func (ActivationRequested) event()    {}
+func (AccountActivated) event()       {}
+func (RegistrationAbandoned) event()  {}
+func (RegistrationExpired) event()    {}
+func (ProfileUpdated) event()         {}
+func (ResetRequested) event()         {}
+func (ResetLinkOpened) event()        {}
+func (PasswordChanged) event()        {}
+func (AccountDeactivated) event()     {}
+func (AccountReactivated) event()     {}
+func (StaffGranted) event()           {}
+func (StaffRevoked) event()           {}
+func (AddressClaimed) event()         {}
+func (AddressReleased) event()        {}
+func (SignedIn) event()               {}
+func (SignedOut) event()              {}
+func (SessionEnded) event()           {}
+func (SignInRefused) event()          {}
+func (StoreOpened) event()            {}
+func (KeyRotated) event()             {}
+func (AuditRead) event()              {}
+func (TokenCreated) event()           {}
+func (TokenRevoked) event()           {}
+func (ParkedAccountDiscarded) event() {}
+func (ParkedAccountRetried) event()   {}

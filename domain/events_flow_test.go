@@ -19,7 +19,7 @@ type flow struct{ from, to []string }
 func eventFlows(t *testing.T) map[string]flow {
 	t.Helper()
 	flows := map[string]flow{}
-	for _, dir := range []string{".", "../commands", "../projections", "../workers", "../internal/eventstore", "../internal/apitoken", "../internal/audit"} {
+	for _, dir := range []string{".", "../commands", "../projections", "../workers", "../internal/eventstore", "../internal/apitoken", "../internal/app", "../internal/audit"} {
 		err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 			if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || strings.Contains(path, "/node/") {
 				return err

@@ -111,7 +111,13 @@ func access(kind int, erased bool) *rapid.Generator[Event] {
 func operations() *rapid.Generator[Event] {
 	texts := rapid.SliceOfN(anyText, 1, 3)
 	return rapid.Custom(func(t *rapid.T) Event {
-		switch rapid.IntRange(0, 2).Draw(t, "kind") {
+		switch rapid.IntRange(0, 4).Draw(t, "kind") {
+		case 3:
+			return ParkedAccountDiscarded{anyText.Draw(t, "view"), anyID.Draw(t, "account"), rapid.Uint64().Draw(t, "position"),
+				rapid.Int64().Draw(t, "revision"), anyText.Draw(t, "parked"), anyText.Draw(t, "reason")}
+		case 4:
+			return ParkedAccountRetried{anyText.Draw(t, "view"), anyID.Draw(t, "account"), rapid.Uint64().Draw(t, "position"),
+				rapid.Int64().Draw(t, "revision"), anyText.Draw(t, "parked"), rapid.Bool().Draw(t, "discarded")}
 		case 0:
 			return TokenCreated{anyID.Draw(t, "token"), texts.Draw(t, "scopes"), anyTime.Draw(t, "end")}
 		case 1:

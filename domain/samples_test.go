@@ -58,8 +58,10 @@ var samples = map[EventName]sample{
 		TokenID: &apiToken, Opened: true, Follow: true, After: 1 << 60, Account: &person,
 		Types: []string{"SignedIn", "SignedOut"}, Since: &sinceTime, Until: &microsTime, Limit: 500,
 	}},
-	{"TokenCreated", 1}: {StoreStream, TokenCreated{apiToken, []string{"audit:read"}, microsTime}},
-	{"TokenRevoked", 1}: {StoreStream, TokenRevoked{apiToken}},
+	{"TokenCreated", 1}:           {StoreStream, TokenCreated{apiToken, []string{"audit:read"}, microsTime}},
+	{"TokenRevoked", 1}:           {StoreStream, TokenRevoked{apiToken}},
+	{"ParkedAccountDiscarded", 1}: {StoreStream, ParkedAccountDiscarded{"activity", person, 1 << 60, 7, "key_lost", "restored without its key"}},
+	{"ParkedAccountRetried", 1}:   {StoreStream, ParkedAccountRetried{"accounts", person, 1 << 60, 7, "refused_23514", true}},
 }
 
 // sampleMetadata is what a command of a signed-in person leaves behind.

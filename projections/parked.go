@@ -69,7 +69,7 @@ type Log func(ctx context.Context, after uint64) iter.Seq2[domain.Stored, error]
 func (p *Projector) Retry(ctx context.Context, account uuid.UUID, log Log) error {
 	var events []domain.Stored
 	for {
-		parked, err := p.find(ctx, account)
+		parked, err := p.Find(ctx, account)
 		if err != nil {
 			return err
 		}
@@ -86,7 +86,9 @@ func (p *Projector) Retry(ctx context.Context, account uuid.UUID, log Log) error
 	}
 }
 
-func (p *Projector) find(ctx context.Context, account uuid.UUID) (Parked, error) {
+// Find returns how an account is parked. The error is postgres.ErrNotParked when it
+// is not.
+func (p *Projector) Find(ctx context.Context, account uuid.UUID) (Parked, error) {
 	rows, err := p.Pool.Query(ctx, parkedSQL+`WHERE projection = $1 AND account_id = $2`, p.CheckpointName(), account)
 	if err != nil {
 		return Parked{}, err

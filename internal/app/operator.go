@@ -8,8 +8,12 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"time"
 
+	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
+
+	"daybook/domain"
 )
 
 // operator is what subcommands work with that need the records of a deployment,
@@ -116,6 +120,23 @@ func attach(s *Settings) (*backends, error) {
 
 // actor of what an operator does at the machine itself.
 const consoleActor = "console"
+
+// record notes in the store's own stream what an operator does that belongs to no
+// account's history.
+func (o *operator) record(ctx context.Context, command string, event domain.Event) error {
+	id := uuid.New()
+	_, err := o.repository.Append(ctx, domain.Append{
+		Stream: domain.StoreStream, Expected: domain.AnyRevision, Events: []domain.Event{event},
+		Metadata: domain.Metadata{
+			Command: command, CommandID: id, CorrelationID: id.String(), CausationID: id.String(),
+			Actor: domain.SystemActor(consoleActor), OccurredAt: domain.Micro(time.Now()), Producer: producer(),
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("record %s: %w", command, err)
+	}
+	return nil
+}
 
 // withRecords runs what a subcommand does and gives everything back.
 func (i *invocation) withRecords(do func(ctx context.Context, o *operator) error) error {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"daybook/domain"
 	"daybook/projections"
 )
 
@@ -82,7 +83,7 @@ func (c retryParkedCommand) Run(i *invocation) error {
 		}
 		var errs []error
 		for _, account := range accounts {
-			if err := projector.Retry(ctx, account, o.client.ReadAll); err != nil {
+			if err := o.retry(ctx, projector, account); err != nil {
 				errs = append(errs, err)
 				continue
 			}
@@ -90,6 +91,22 @@ func (c retryParkedCommand) Run(i *invocation) error {
 		}
 		return errors.Join(errs...)
 	})
+}
+
+// retry records it first: what has been left out may be shown from then on.
+func (o *operator) retry(ctx context.Context, projector *projections.Projector, account uuid.UUID) error {
+	parked, err := projector.Find(ctx, account)
+	if err != nil {
+		return err
+	}
+	err = o.record(ctx, "RetryParkedAccount", domain.ParkedAccountRetried{
+		View: viewOf(parked), AccountID: account, Position: parked.Position, Revision: parked.Revision, Parked: parked.Reason,
+		Discarded: parked.DiscardedAt != nil,
+	})
+	if err != nil {
+		return err
+	}
+	return projector.Retry(ctx, account, o.client.ReadAll)
 }
 
 // waiting lists the parked accounts of a view that nobody has given up.
@@ -118,9 +135,24 @@ func (c discardParkedCommand) Run(i *invocation) error {
 		if err != nil {
 			return err
 		}
-		if err := projector.Discard(ctx, c.Account, c.Reason); err != nil {
-			return fmt.Errorf("discard %s in %s: %w", c.Account, c.View, err)
+		if err := o.discard(ctx, projector, c.Account, c.Reason); err != nil {
+			return fmt.Errorf("discard: %w", err)
 		}
 		return nil
 	})
+}
+
+// discard records it first: nothing is left out for good that no record tells of.
+func (o *operator) discard(ctx context.Context, projector *projections.Projector, account uuid.UUID, reason string) error {
+	parked, err := projector.Find(ctx, account)
+	if err != nil {
+		return err
+	}
+	err = o.record(ctx, "DiscardParkedAccount", domain.ParkedAccountDiscarded{
+		View: viewOf(parked), AccountID: account, Position: parked.Position, Revision: parked.Revision, Parked: parked.Reason, Reason: reason,
+	})
+	if err != nil {
+		return err
+	}
+	return projector.Discard(ctx, account, reason)
 }

@@ -1,13 +1,17 @@
 package app_test
 
 import (
+	"encoding/json"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
 
+	"daybook/internal/app"
 	"daybook/internal/testkit"
 )
 
@@ -46,6 +50,7 @@ func TestParkedAccount(t *testing.T) {
 		out, notes, err := console(t, settings, append([]string{"projection"}, args...)...)
 		return out + notes, err
 	})
+	checkParkedActs(t, settings, id)
 	s.awaitRow(t, email, "Refused")
 	want(t, late.get("/users/current-user/"), http.StatusOK, "last_name", "Later")
 }
@@ -73,6 +78,37 @@ func (s *service) checkParkedCommands(t *testing.T, database, id string, command
 	}
 	if out, err := command("parked"); err != nil || strings.Contains(out, id) {
 		t.Errorf("parked: %v: %s", err, out)
+	}
+}
+
+// checkParkedActs: the audit tells what operators did, and refused acts are none: two
+// retries that did not help, the discard, the retry after it.
+func checkParkedActs(t *testing.T, settings app.Settings, id string) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "acts")
+	mustConsole(t, settings, "audit", "export", file, "--type", "ParkedAccountDiscarded,ParkedAccountRetried")
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told []string
+	for line := range strings.Lines(string(content)) {
+		var act struct{ Type json.RawMessage }
+		if err := json.Unmarshal([]byte(line), &act); err != nil {
+			t.Fatal(err)
+		}
+		told = append(told, string(act.Type))
+		for _, part := range []string{`"view":"accounts"`, `"account_id":"` + id + `"`, `"parked":"refused_23514"`} {
+			if !strings.Contains(line, part) {
+				t.Errorf("an act does not tell %s: %s", part, line)
+			}
+		}
+	}
+	if got := strings.Join(told, " "); got != `"ParkedAccountRetried" "ParkedAccountRetried" "ParkedAccountDiscarded" "ParkedAccountRetried"` {
+		t.Errorf("acts: %s", got)
+	}
+	if !strings.Contains(string(content), `"reason":"given up"`) || !strings.Contains(string(content), `"system:console"`) {
+		t.Errorf("acts do not tell who and why: %s", content)
 	}
 }
 

@@ -196,7 +196,7 @@ func TestGoldenChecksums(t *testing.T) {
 func TestEveryEventIsDecided(t *testing.T) {
 	elsewhere := []domain.Event{ // on streams of addresses and of the store
 		domain.AddressClaimed{}, domain.AddressReleased{}, domain.StoreOpened{}, domain.KeyRotated{}, domain.AuditRead{},
-		domain.TokenCreated{}, domain.TokenRevoked{},
+		domain.TokenCreated{}, domain.TokenRevoked{}, domain.ParkedAccountDiscarded{}, domain.ParkedAccountRetried{},
 	}
 	for _, name := range domain.EventNames() {
 		_, published := types[name.Name]
