@@ -7,9 +7,12 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/pem"
 	"errors"
 	"math/big"
 	"net"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -131,4 +134,15 @@ func TestOpenRefusesHalfSecurity(t *testing.T) {
 			_ = n.Close()
 		}
 	}
+}
+
+// certificateFile writes the certificate to a file.
+func certificateFile(t *testing.T, config *tls.Config) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "certificate.pem")
+	block := &pem.Block{Type: "CERTIFICATE", Bytes: config.Certificates[0].Certificate[0]}
+	if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
