@@ -26,14 +26,22 @@ import (
 const serveVariable = "DAYBOOK_TEST_SERVE"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(serveVariable) != "" {
-		if err := app.Main(context.Background(), os.Args[1:], os.Stdout, os.Stderr); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		return
+	switch {
+	case os.Getenv(standInVariable) != "":
+		exitWith(standInMain(os.Args[1], os.Args[2]))
+	case os.Getenv(serveVariable) != "":
+		exitWith(app.Main(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
+	default:
+		os.Exit(testkit.Main(m))
 	}
-	os.Exit(testkit.Main(m))
+}
+
+func exitWith(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
 }
 
 // service is a running Daybook, seen from outside.
