@@ -181,7 +181,7 @@ func plain[E Event](name string, schema int) eventType {
 
 func sealed[E Event, T any](name string, schema int, part func(*E) *Personal[T]) eventType {
 	public, personal := shapeOf(reflect.TypeFor[E]()), shapeOf(reflect.TypeFor[T]())
-	public[boxMember] = member{}
+	public.add(boxMember, false, false)
 	return eventType{
 		name: name, schema: schema, zero: reflect.TypeFor[E](),
 		encode: func(event Event) (Encoded, error) {
@@ -190,11 +190,11 @@ func sealed[E Event, T any](name string, schema int, part func(*E) *Personal[T])
 		},
 		decode: func(data []byte, open Opener) (Event, error) {
 			var e E
-			members, err := public.read(data, &e)
+			box, err := public.read(data, &e)
 			if err != nil {
 				return nil, err
 			}
-			err = openInto(part(&e), personal, members[boxMember], open)
+			err = openInto(part(&e), personal, box, open)
 			return e, err
 		},
 	}
@@ -212,12 +212,15 @@ func encodeSealed[T any](name string, schema int, e Event, part *Personal[T]) (E
 	return Encoded{Type: name, Schema: schema, Public: public, Personal: personal}, err
 }
 
+// strictBase64 gives one and the same box one stored form.
+var strictBase64 = base64.StdEncoding.Strict()
+
 func openInto[T any](part *Personal[T], personal shape, stored json.RawMessage, open Opener) error {
-	var text string
-	if err := json.Unmarshal(stored, &text); err != nil {
-		return err
+	text, plain := plainString(stored)
+	if !plain {
+		return errors.New("the box is not in base64")
 	}
-	box, err := base64.StdEncoding.Strict().DecodeString(text)
+	box, err := strictBase64.AppendDecode(nil, text)
 	if err != nil {
 		return err
 	}

@@ -80,7 +80,7 @@ func writeMembers(b *strings.Builder, members []memberDoc, sealed string) {
 type memberDoc struct{ name, kind string }
 
 func membersOf(t reflect.Type) []memberDoc {
-	s := shapeOf(t)
+	s := shapeOf(t).members
 	var members []memberDoc
 	for field := range t.Fields() {
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")

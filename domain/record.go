@@ -1,7 +1,6 @@
 package domain
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -61,15 +60,6 @@ func SystemActor(name string) string { return "system:" + name }
 
 // OperatorActor names an operator's token as actor.
 func OperatorActor(tokenID string) string { return "operator:" + tokenID }
-
-// DecodeMetadata reads stored metadata.
-func DecodeMetadata(stored []byte) (Metadata, error) {
-	var m Metadata
-	if err := json.Unmarshal(stored, &m); err != nil {
-		return Metadata{}, fmt.Errorf("decode metadata: %w", err)
-	}
-	return m, nil
-}
 
 // Micro cuts a time to UTC microseconds: Postgres keeps no more, and a time
 // must be the same wherever it is kept.

@@ -11,60 +11,89 @@ import (
 // shape is the set of members that a stored object has. encoding/json alone
 // would take other spellings of a name, do without any of them and read null as
 // nothing, so that a damaged event would pass for one with empty ids.
-type shape map[string]member
+type shape struct {
+	members  map[string]member
+	required uint64 // the bits of members that are always there
+}
 
 type member struct {
-	optional bool // left out when empty
+	bit      uint64 // one of its own
+	optional bool   // left out when empty
 	nullable bool
 }
 
 // shapeOf reads the json tags of a struct.
 func shapeOf(t reflect.Type) shape {
-	s := shape{}
+	s := shape{members: map[string]member{}}
 	for field := range t.Fields() {
 		name, options, _ := strings.Cut(field.Tag.Get("json"), ",")
 		if name == "-" {
 			continue
 		}
 		optional := strings.Contains(options, "omitempty")
-		s[name] = member{optional: optional, nullable: !optional && nilable(field.Type.Kind())}
+		s.add(name, optional, !optional && nilable(field.Type.Kind()))
 	}
 	return s
+}
+
+func (s *shape) add(name string, optional, nullable bool) {
+	m := member{bit: 1 << len(s.members), optional: optional, nullable: nullable}
+	s.members[name] = m
+	if !optional {
+		s.required |= m.bit
+	}
 }
 
 func nilable(k reflect.Kind) bool {
 	return k == reflect.Pointer || k == reflect.Slice || k == reflect.Map
 }
 
-// read fills into from an object of exactly this shape and returns its members.
-func (s shape) read(data []byte, into any) (map[string]json.RawMessage, error) {
-	var members map[string]json.RawMessage
-	if err := json.Unmarshal(data, &members); err != nil {
+// read fills into from an object of exactly this shape and returns the value of
+// the member that holds the box, if there is one.
+func (s shape) read(data []byte, into any) (box json.RawMessage, err error) {
+	if err := json.Unmarshal(data, into); err != nil {
 		return nil, err
 	}
-	if members == nil {
-		return nil, errors.New("not an object")
-	}
-	if err := s.check(members); err != nil {
-		return nil, err
-	}
-	return members, json.Unmarshal(data, into)
+	return s.check(data)
 }
 
-func (s shape) check(members map[string]json.RawMessage) error {
-	for name, value := range members {
-		m, ok := s[name]
+// check holds JSON that encoding/json has taken against the shape.
+func (s shape) check(data []byte) (box json.RawMessage, err error) {
+	var seen uint64
+	object, err := eachMember(data, func(name, value []byte) error {
+		m, ok := s.members[string(name)]
 		if !ok {
 			return fmt.Errorf("unknown member %q", name)
+		}
+		if seen&m.bit != 0 {
+			return fmt.Errorf("member %q comes twice", name)
 		}
 		if string(value) == "null" && !m.nullable {
 			return fmt.Errorf("member %q is null", name)
 		}
+		if string(name) == boxMember {
+			box = value
+		}
+		seen |= m.bit
+		return nil
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case !object:
+		return nil, errors.New("not an object")
+	case s.required&^seen != 0:
+		return nil, fmt.Errorf("member %q is missing", s.named(s.required&^seen))
 	}
-	for name, m := range s {
-		if _, ok := members[name]; !ok && !m.optional {
-			return fmt.Errorf("member %q is missing", name)
+	return box, nil
+}
+
+// named returns the name of one of the members.
+func (s shape) named(bits uint64) string {
+	for name, m := range s.members {
+		if bits&m.bit != 0 {
+			return name
 		}
 	}
-	return nil
+	return ""
 }
