@@ -31,6 +31,8 @@ type backends struct {
 	objects *s3.Server
 	mail    *smtp.Server
 	kafka   *kafka.Server
+	// controlled is closed when the node's control channel is.
+	controlled <-chan struct{}
 	// failed gets the error of a stand-in that ended by itself.
 	failed chan error
 }
@@ -98,12 +100,14 @@ func (b *backends) startNode(logger *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("listen for the event store: %w", err)
 	}
-	n, err := node.Open(node.Config{Path: b.dir.join("events.db"), Logger: logger.With(slog.String("part", "event store"))})
+	logger = logger.With(slog.String("part", "event store"))
+	n, err := node.Open(node.Config{Path: b.dir.join("events.db"), Logger: logger})
 	if err != nil {
 		_ = listener.Close()
 		return fmt.Errorf("DAYBOOK_EVENTSTORE_URL is not set and the embedded event store cannot be opened: %w", err)
 	}
 	b.node = n
+	b.controlled = serveControl(n, logger)
 	go func() {
 		if err := n.Serve(listener); err != nil {
 			b.failed <- fmt.Errorf("the embedded event store ended: %w", err)
@@ -176,6 +180,9 @@ func (b *backends) stop(ctx context.Context) error {
 		stopping.Go(b.node.Close)
 	}
 	err := stopping.Wait()
+	if b.controlled != nil {
+		<-b.controlled
+	}
 	if b.socket != "" {
 		err = errors.Join(err, os.RemoveAll(filepath.Dir(b.socket)))
 	}

@@ -21,7 +21,7 @@ import (
 // can be done with its file.
 type eventStoreCommand struct {
 	Serve   eventStoreServe   `cmd:"" default:"withargs" help:"Serve EventStoreDB's protocol from one file."`
-	Backup  eventStoreBackup  `cmd:"" help:"Copy the file of a stopped event store, checking every event. Restoring is starting on the copy."`
+	Backup  eventStoreBackup  `cmd:"" help:"Copy the file of an event store, running or stopped, checking every event. Restoring is starting on the copy."`
 	Verify  eventStoreVerify  `cmd:"" help:"Check the file of a stopped event store."`
 	Compact eventStoreCompact `cmd:"" help:"Copy the file of a stopped event store without the room that is free in it."`
 	Copy    eventStoreCopy    `cmd:"" help:"Copy the service's whole history into another event store, embedded or not. See docs/runbook.md."`
@@ -78,12 +78,28 @@ func (c eventStoreServe) Run(i *invocation) error {
 	fmt.Fprintf(i.out, "The event store listens on %s; events in %s\n", listener.Addr(), config.Path)
 	served := make(chan error, 1)
 	go func() { served <- n.Serve(listener) }()
+	controlled := serveControl(n, config.Logger)
 	select {
 	case err = <-served:
-		return errors.Join(err, n.Close())
+		err = errors.Join(err, n.Close())
 	case <-i.ctx.Done():
-		return errors.Join(n.Close(), <-served)
+		err = errors.Join(n.Close(), <-served)
 	}
+	<-controlled
+	return err
+}
+
+// serveControl lets other processes back up the node until it is closed, and closes the
+// channel when that is over. A file system without sockets is no reason not to serve.
+func serveControl(n *node.Node, logger *slog.Logger) <-chan struct{} {
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if err := n.ServeControl(); err != nil {
+			logger.Warn("event store can be backed up only when it is stopped", slog.Any("error", err))
+		}
+	}()
+	return ended
 }
 
 func (c eventStoreServe) config(i *invocation) (node.Config, error) {
@@ -147,20 +163,28 @@ type eventStoreBackup struct {
 	Target string `arg:"" help:"File to make; must not exist."`
 }
 
-// Run copies the events to a new file.
+// Run copies the events to a new file. A node that runs on the file is asked for them.
 func (c eventStoreBackup) Run(i *invocation) error {
 	path, err := c.existing(i)
 	if err != nil {
 		return err
 	}
+	err = node.BackupRunning(i.ctx, path, c.Target)
+	if errors.Is(err, node.ErrNotRunning) {
+		err = backupStopped(i, path, c.Target)
+	}
+	if err != nil {
+		return err
+	}
+	return i.report(c.Target)
+}
+
+func backupStopped(i *invocation, path, target string) error {
 	n, err := node.Open(node.Config{Path: path, Logger: i.logger})
 	if err != nil {
 		return explainInUse(err)
 	}
-	if err := errors.Join(n.Backup(c.Target), n.Close()); err != nil {
-		return err
-	}
-	return i.report(c.Target)
+	return errors.Join(n.Backup(target), n.Close())
 }
 
 type eventStoreVerify struct{ eventStoreFile }

@@ -20,6 +20,9 @@
 // comment at the place says which was followed. Not offered: clusters, projections,
 // users, access lists, and scavenging; calls for them answer UNIMPLEMENTED.
 //
+// While it serves, Backup, or BackupRunning from another process, copies what was
+// acknowledged.
+//
 // How it works: one goroutine (writer.go) takes what waits in its queue as one group,
 // decides each request against the state and the group so far (decide.go, draft.go),
 // commits the group with one fsync, publishes its last position and then answers.
