@@ -7,6 +7,7 @@ import (
 
 	"daybook/commands"
 	"daybook/projections"
+	"daybook/workers/email"
 	"daybook/workers/housekeeping"
 )
 
@@ -42,6 +43,7 @@ func (a *App) chores() []housekeeping.Task {
 		housekeeping.Purge("purge_sessions", kept, p.sessions.Purge),
 		housekeeping.Purge("purge_idempotency_keys", kept, p.idempotency().Purge),
 		housekeeping.Purge("purge_activity", seldomKept, func(ctx context.Context) (int64, error) { return projections.PurgeActivity(ctx, p.pool) }),
+		housekeeping.Purge("purge_devices", seldomKept, func(ctx context.Context) (int64, error) { return email.PurgeDevices(ctx, p.pool, p.vaultPool) }),
 		housekeeping.Credentials{Vault: p.vaultPool, Store: p.repository}.Task(seldomKept),
 		housekeeping.Thumbnails{Objects: p.objects, Pool: p.pool, Client: p.client, Store: p.repository, Checkpoint: accounts.CheckpointName()}.Task(rarelyKept),
 	}

@@ -22,7 +22,7 @@ func TestServeKeepsHouse(t *testing.T) {
 	service.signedIn("ann@example.com")
 	want := []string{
 		"settle_guards", "note_refused_sign_ins", "abandon_registrations", "expire_registrations", "purge_sessions",
-		"purge_idempotency_keys", "purge_activity", "sweep_credentials", "sweep_thumbnails",
+		"purge_idempotency_keys", "purge_activity", "purge_devices", "sweep_credentials", "sweep_thumbnails",
 	}
 	testkit.Await(t, 20*time.Second, "each task has run well", func() bool {
 		metrics := string(service.browser().get("http://" + service.app.MetricsAddr() + "/metrics").Body)

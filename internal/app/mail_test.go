@@ -21,6 +21,7 @@ var keyPattern = regexp.MustCompile(`/media/thumbnails/[A-Za-z0-9_-]{22}$`)
 func TestMailOnTheWire(t *testing.T) {
 	t.Parallel()
 	set := production(t)
+	set.NewDeviceMail = true
 	s := start(t, set)
 	const email = "wire@example.com"
 	b := s.browser()
@@ -30,10 +31,13 @@ func TestMailOnTheWire(t *testing.T) {
 	b.activate(s.awaitMail(email, subjectActivation, 1).link(t))
 	b.post("/users/register/", map[string]any{"email": email, "first_name": name, "last_name": "Zoë", "password": goodPassword})
 	s.awaitMail(email, "You already have an account", 1)
+	want(t, b.signIn(email, goodPassword), http.StatusOK, "", "")
+	s.signInWithAgent(email, edgeAgent)
+	s.awaitMail(email, subjectDevice, 1)
 	want(t, b.changeByReset(b.requestReset(email, 1), "SomeOther123456"), http.StatusOK, "", "")
 	s.awaitMail(email, subjectChanged, 1)
 	files, err := filepath.Glob(filepath.Join(set.DataDir, "mail", "new", "*"))
-	if err != nil || len(files) != 4 {
+	if err != nil || len(files) != 5 {
 		t.Fatalf("%d mails, %v", len(files), err)
 	}
 	ids := map[string]bool{}

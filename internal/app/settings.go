@@ -48,6 +48,7 @@ type Settings struct {
 	ActivationLifetime time.Duration `env:"DAYBOOK_ACTIVATION_LIFETIME" default:"24h" help:"Life of an activation link."`
 	SessionLifetime    time.Duration `env:"DAYBOOK_SESSION_LIFETIME" default:"336h" help:"Life of a session."`
 	SessionIdle        time.Duration `env:"DAYBOOK_SESSION_IDLE_LIFETIME" default:"0s" help:"How long a session may go unused before it ends, at least 5m and exact to a minute; 0s for no such end."`
+	NewDeviceMail      bool          `env:"DAYBOOK_NEW_DEVICE_MAIL" default:"true" negatable:"" help:"Tell people by mail of sign-ins from a device or network that is new to their account."`
 	PasswordMinLength  int           `env:"DAYBOOK_PASSWORD_MIN_LENGTH" default:"8" help:"Least number of characters of a password."`
 	SignInTries        int           `env:"DAYBOOK_SIGN_IN_TRIES" default:"10" help:"How many sign-ins may fail for one address within the window; then every one is answered as wrong."`
 	SignInWindow       time.Duration `env:"DAYBOOK_SIGN_IN_WINDOW" default:"15m" help:"How long failed sign-ins count."`

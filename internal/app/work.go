@@ -72,9 +72,12 @@ func (a *App) mail() ([]func(context.Context) error, error) {
 	if err != nil {
 		return nil, err
 	}
+	if a.settings.NewDeviceMail {
+		reactor.Devices = &email.Devices{Vault: a.parts.vault, Key: a.parts.idKey}
+	}
 	a.mailer, err = email.New(email.Config{
 		PublicURL: a.settings.PublicURL, MailFrom: a.settings.MailFrom, SMTPURL: a.parts.smtpURL, Logger: a.logger,
-		Observe: a.observer.sending,
+		Observe: a.observer.sending, Access: a.parts.repository.Access,
 	}, a.parts.pool, a.parts.repository.Account, a.parts.tokens)
 	if err != nil {
 		return nil, err

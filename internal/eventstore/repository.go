@@ -44,6 +44,28 @@ func (r *Repository) History(ctx context.Context, id uuid.UUID) ([]domain.Record
 	return r.history(ctx, domain.AccountStream(id))
 }
 
+// ErrNoEvent says that a stream has no event at a revision, or none any more.
+var ErrNoEvent = errors.New("there is no such event")
+
+// Access returns one event of the account's access stream, opened: one read. An
+// error is ErrNoEvent when it has grown too old.
+func (r *Repository) Access(ctx context.Context, id uuid.UUID, revision int64) (domain.Recorded, error) {
+	for s, err := range r.Client.ReadStream(ctx, domain.AccessStream(id), revision) {
+		if err != nil {
+			return domain.Recorded{}, unavailable(err)
+		}
+		if s.Revision != revision {
+			break
+		}
+		recorded, err := r.Vault.Decode(ctx, s)
+		if err != nil {
+			return domain.Recorded{}, fmt.Errorf("load: %w", err)
+		}
+		return recorded[0], nil
+	}
+	return domain.Recorded{}, ErrNoEvent
+}
+
 // Claim folds the claim stream of the address: one read, and one more for each
 // older key while nothing is found.
 func (r *Repository) Claim(ctx context.Context, email domain.Email) (domain.Claim, error) {

@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"daybook/domain"
+	"daybook/internal/device"
 )
 
 // Store keeps the sessions.
@@ -64,7 +65,7 @@ func (s *Store) Open(ctx context.Context, n domain.NewSession) (token string, op
 			RETURNING 1)
 		INSERT INTO app.sessions (token_hash, session_id, account_id, credential_revision, account_revision, user_agent, expires_at)
 		SELECT $1, $2, $3, $4, $5, $6, now() + $7 FROM guard`,
-		hash(token), n.ID, n.AccountID, n.CredentialRevision, n.AccountRevision, device(n.UserAgent), s.Lifetime)
+		hash(token), n.ID, n.AccountID, n.CredentialRevision, n.AccountRevision, device.Name(n.UserAgent), s.Lifetime)
 	return token, tag.RowsAffected() == 1, err
 }
 

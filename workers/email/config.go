@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"daybook/domain"
 )
 
 // Config says how mails are made and sent.
@@ -34,6 +36,9 @@ type Config struct {
 	// FirstPause is before the second try; later pauses are longer, up to a
 	// tenth of the mail's life and 15 minutes. Default: 2 s.
 	FirstPause time.Duration
+	// Access returns the event at a revision of the account's access stream, opened.
+	// It is asked for mails about new devices only.
+	Access func(ctx context.Context, account uuid.UUID, revision int64) (domain.Recorded, error)
 	// Logger gets what was sent and what was not, by ids. Default: none.
 	Logger *slog.Logger
 	// Observe, when set, is told when a try to send a mail begins. The try runs

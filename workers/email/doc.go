@@ -1,12 +1,17 @@
 // Package email tells people by mail what their account's events ask for: the
-// activation link, the reset link, the notice that a password was changed, and
-// that somebody tried to register an address that has an account already.
+// activation link, the reset link, the notice that a password was changed, that
+// somebody tried to register an address that has an account already, and that
+// somebody signed in from a new device.
 //
 // What it promises:
 //
 //   - A Reactor turns each event that asks for a mail into one job, in the
 //     transaction of its checkpoint: an event is never lost and never mailed
 //     twice because it was delivered twice.
+//   - A sign-in from a device that is new to the account is noticed by the
+//     reactor, not by the sign-in, whose time it cannot change. The account's first
+//     device is none, and an account gets one such mail an hour at most, which then
+//     tells of all that were new.
 //   - A job holds ids and times only. The address, the names and the token are
 //     looked up when the mail is made, and are in no table, error or log line.
 //   - A mail goes out only while it is true: not after its link was used,

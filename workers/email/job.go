@@ -20,6 +20,7 @@ const (
 	kindReset             kind = "reset"
 	kindPasswordChanged   kind = "password_changed"
 	kindAlreadyRegistered kind = "already_registered"
+	kindNewDevice         kind = "new_device"
 )
 
 const (
@@ -34,10 +35,12 @@ const (
 // eventJob asks for the mail of an event. It is in a table that operators read,
 // so it holds nothing personal and nothing secret.
 type eventJob struct {
-	EventID  uuid.UUID `json:"event_id" river:"unique"`
-	Account  uuid.UUID `json:"account"`
-	Revision int64     `json:"revision"` // of the event in the account's stream
-	Mail     kind      `json:"mail"`
+	EventID uuid.UUID `json:"event_id" river:"unique"`
+	Account uuid.UUID `json:"account"`
+	// Revision is that of the event in the account's stream, and domain.NoStream
+	// for an event of another stream.
+	Revision int64 `json:"revision"`
+	Mail     kind  `json:"mail"`
 	// Request is the activation or reset that the link is for.
 	Request    uuid.UUID `json:"request"`
 	OccurredAt time.Time `json:"occurred_at"`

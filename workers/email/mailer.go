@@ -103,6 +103,10 @@ func (m *Mailer) facts(ctx context.Context, t task, account domain.Account) (fac
 		return m.withLink(ctx, f, t, domain.PurposeReset, account.Reset.RequestedAt, account.Reset.ExpiresAt)
 	case kindPasswordChanged, kindAlreadyRegistered:
 		return f, nil
+	case kindNewDevice:
+		var err error
+		f.SignIns, f.More, err = m.signIns(ctx, t)
+		return f, err
 	}
 	return f, fmt.Errorf("unknown mail %q", t.mail)
 }

@@ -29,6 +29,8 @@ type facts struct {
 	Minutes string // the life of the link in words
 	End     string // the exact end of the link's life
 	At      string // when it happened
+	SignIns []signInFacts
+	More    int // sign-ins that are not among them
 }
 
 // wording is how a kind of mail is put. Its text is in templates/; a paragraph
@@ -39,13 +41,14 @@ type wording struct {
 	path    string // of the link, below the public URL
 }
 
-// wordings are fixed by the HTTP contract, section Mail. No subject names
+// wordings are fixed by the HTTP contract, section Mail, where it names them. No subject names
 // anything that a person has typed.
 var wordings = map[kind]wording{
 	kindActivation:        {"Please, verify your account", "Verify my account", "/users/register/confirm"},
 	kindReset:             {"Password reset instructions", "Choose a new password", "/users/password-change/confirm/change-password"},
 	kindPasswordChanged:   {subject: "Your password was changed"},
 	kindAlreadyRegistered: {subject: "You already have an account"},
+	kindNewDevice:         {subject: "New sign-in to your account"},
 }
 
 //go:embed templates

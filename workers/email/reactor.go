@@ -25,6 +25,10 @@ const CheckpointName = "reactor:email"
 // handler for messages of one event each, in commit order. Make it with
 // NewReactor.
 type Reactor struct {
+	// Devices notices sign-ins from new devices; nil for not at all. It is set
+	// before Start.
+	Devices *Devices
+
 	pool  *pgxpool.Pool
 	queue *river.Client[pgx.Tx]
 
@@ -85,7 +89,7 @@ func (r *Reactor) react(ctx context.Context, event domain.Stored) error {
 		return err
 	}
 	if !wanted {
-		return r.skip(ctx, event)
+		return r.reactToAccess(ctx, event)
 	}
 	var moved postgres.Checkpoint
 	err = pgx.BeginFunc(ctx, r.pool, func(tx pgx.Tx) (err error) {
@@ -100,6 +104,19 @@ func (r *Reactor) react(ctx context.Context, event domain.Stored) error {
 	}
 	r.checkpoint = moved
 	return nil
+}
+
+// reactToAccess looks at what is no event of an account: of the others, only
+// sign-ins may ask for a mail.
+func (r *Reactor) reactToAccess(ctx context.Context, event domain.Stored) error {
+	account, in, ok, err := r.Devices.signIn(ctx, event)
+	switch {
+	case err != nil:
+		return err
+	case ok:
+		return r.reactToSignIn(ctx, event, account, in)
+	}
+	return r.skip(ctx, event)
 }
 
 // skip moves the checkpoint without waiting for the disk: if a crash loses the

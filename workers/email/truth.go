@@ -32,7 +32,7 @@ func untrue(t task, a domain.Account, now time.Time) string {
 		return untrueActivation(t, a, now)
 	case kindReset:
 		return untrueReset(t, a, now)
-	case kindAlreadyRegistered:
+	case kindAlreadyRegistered, kindNewDevice:
 		if !a.Active() {
 			return notActive
 		}
