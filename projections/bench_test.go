@@ -177,7 +177,7 @@ func (w *world) appendToQuery(b *testing.B) {
 func (w *world) follow(b testing.TB, p *Projector) (stop func()) {
 	b.Helper()
 	subscriber, err := messaging.NewSubscriber(w.repo.Client, messaging.SubscriberConfig{
-		Batch: true, Start: func(ctx context.Context, _ string) (uint64, bool, error) {
+		Batch: true, Prepare: p.Prepare, Start: func(ctx context.Context, _ string) (uint64, bool, error) {
 			after, err := p.Start(ctx)
 			return after, after > 0, err
 		},

@@ -6,7 +6,7 @@
 // the owner's epoch), the rows change, waiting queries are notified. Rows
 // carry the revision of the last event applied, or the id of their event; events
 // already applied change nothing and, where rows have revisions, a missing one is
-// an alarm. A commit whose answer was lost is found by the checkpoint. Projectors
+// an alarm. The batch that comes next may be decoded meanwhile. A commit whose answer was lost is found by the checkpoint. Projectors
 // do nothing else: no mail, no HTTP, so building a view again has no effect on
 // the outside.
 //

@@ -45,6 +45,8 @@ type Projector struct {
 	// that is shown.
 	Version Version
 
+	ready headStart
+
 	mu         sync.Mutex
 	checkpoint postgres.Checkpoint
 	parked     map[uuid.UUID]bool // false for those that were given up
@@ -58,6 +60,7 @@ func (p *Projector) CheckpointName() string { return p.Version.checkpoint(p.View
 func (p *Projector) Start(ctx context.Context) (after uint64, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.ready.forget()
 	if p.checkpoint, err = postgres.TakeCheckpoint(ctx, p.Pool, p.CheckpointName()); err != nil {
 		return 0, err
 	}
@@ -108,7 +111,7 @@ func (p *Projector) apply(ctx context.Context, events []domain.Stored) error {
 		return nil
 	}
 	wanted, passed := p.sort(events)
-	recorded, err := p.decode(ctx, wanted)
+	recorded, err := p.decodeRest(ctx, wanted, events[len(events)-1].Position)
 	if err != nil {
 		return err
 	}

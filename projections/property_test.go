@@ -91,13 +91,17 @@ func (w *world) rewind(t failer, view View, events []domain.Stored, prefix int) 
 	apply(t, w, w.projectorAt(t, view, position), events[prefix:])
 }
 
-// deliver applies events in random batches, some of them more than once.
+// deliver applies events in random batches, some of them more than once, some
+// decoded beforehand, with others that come later or never.
 func (w *world) deliver(r *rapid.T, view View, events []domain.Stored) {
 	p := w.projector(r, view)
 	for at := 0; at < len(events); {
 		size := rapid.IntRange(1, min(20, len(events)-at)).Draw(r, "batch")
 		batch := slices.Clone(events[at : at+size])
 		back := rapid.IntRange(0, at).Draw(r, "back")
+		if rapid.Bool().Draw(r, "prepare") {
+			p.Prepare(w.ctx, events[rapid.IntRange(back, at).Draw(r, "prepared from"):at+rapid.IntRange(0, len(events)-at).Draw(r, "to")])
+		}
 		switch rapid.IntRange(0, 4).Draw(r, "delivery") {
 		case 0: // each twice
 			batch = batch[:0]

@@ -10,6 +10,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill"
 	"github.com/ThreeDotsLabs/watermill/message"
 
+	"daybook/domain"
 	"daybook/internal/messaging"
 	"daybook/internal/postgres"
 	"daybook/projections"
@@ -61,7 +62,7 @@ func (a *App) parcel() ([]func(context.Context) error, error) {
 func (a *App) project(view projections.View) func(context.Context) error {
 	projector := &projections.Projector{Pool: a.parts.pool, Vault: a.parts.vault, View: view, Logger: a.logger}
 	return a.consume(consumer{
-		name: projector.CheckpointName(), batch: true, start: projector.Start, handle: projector.Handle,
+		name: projector.CheckpointName(), batch: true, start: projector.Start, handle: projector.Handle, prepare: projector.Prepare,
 	})
 }
 
@@ -93,6 +94,8 @@ type consumer struct {
 	batch  bool
 	start  func(ctx context.Context) (after uint64, err error)
 	handle message.NoPublishHandlerFunc
+	// prepare, when set, does with a batch beforehand what needs no transaction.
+	prepare func(ctx context.Context, events []domain.Stored)
 }
 
 // maxNackBackoff is the longest pause before a backend that was away is tried again.
@@ -125,7 +128,7 @@ func (a *App) own(ctx context.Context, c consumer, w *watched) error {
 	defer cancel(nil)
 	logger := a.logger.With(slog.String("consumer", c.name))
 	subscriber, err := messaging.NewSubscriber(a.parts.client, messaging.SubscriberConfig{
-		Batch: c.batch, Logger: logger, DrainTimeout: drainTimeout, MaxNackBackoff: maxNackBackoff,
+		Batch: c.batch, Logger: logger, DrainTimeout: drainTimeout, MaxNackBackoff: maxNackBackoff, Prepare: c.prepare,
 		Start: func(ctx context.Context, _ string) (after uint64, found bool, err error) {
 			if after, err = c.start(ctx); errors.Is(err, postgres.ErrNoCheckpoint) {
 				cancel(err)

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"strings"
 	"time"
+
+	"daybook/domain"
 )
 
 // All is the topic of the events of all own streams.
@@ -45,6 +47,14 @@ type SubscriberConfig struct {
 	// (default 1000). Read them with BatchFromContext.
 	Batch    bool
 	MaxBatch int
+
+	// Prepare, when set, is called in batch mode with events that will be
+	// delivered next, in their order, while the message before is still in a
+	// handler's hands: what needs no transaction, such as decoding, is then done
+	// when their message comes. It is a head start and no more: what it could not
+	// do is left to the handler. It is called by one goroutine at a time; ctx ends
+	// with the subscription or its connection.
+	Prepare func(ctx context.Context, events []domain.Stored)
 
 	// Start says behind which position to begin; found is false when there is
 	// no checkpoint, which means from the start. It is called whenever a topic
@@ -105,6 +115,9 @@ func (c SubscriberConfig) withDefaults() SubscriberConfig {
 func (c SubscriberConfig) validate() error {
 	if c.MaxBatch < 0 {
 		return fmt.Errorf("subscriber: a batch of %d events", c.MaxBatch)
+	}
+	if c.Prepare != nil && !c.Batch {
+		return errors.New("subscriber: only batches can be prepared")
 	}
 	for _, d := range []time.Duration{c.NackBackoff, c.MaxNackBackoff, c.RetryBackoff, c.MaxRetryBackoff, c.DrainTimeout} {
 		if d < 0 {

@@ -11,6 +11,9 @@
 //   - on closing, a message in a handler's hands is waited for, and its context
 //     lives on meanwhile.
 //
+// Of batches the next one may be prepared, decoded for instance, while one is in
+// a handler's hands; still only one message is out at a time.
+//
 // A Publisher appends Watermill messages to streams; what is published in one
 // call to one stream is one atomic append. Neither closes the Client it uses.
 //

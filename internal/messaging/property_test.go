@@ -62,6 +62,8 @@ type plan struct {
 	nacks []bool
 	// restart is after how many acks the subscriber is replaced.
 	restart int
+	// prepare: batches are prepared beforehand.
+	prepare bool
 }
 
 type appendPlan struct{ stream, count int }
@@ -82,6 +84,7 @@ func drawPlan(r *rapid.T) plan {
 		maxBatch: rapid.IntRange(1, 12).Draw(r, "largest batch"),
 		nacks:    rapid.SliceOfN(rapid.Bool(), 0, 20).Draw(r, "nacks"),
 		restart:  rapid.IntRange(1, 10).Draw(r, "restart"),
+		prepare:  rapid.Bool().Draw(r, "prepare"),
 	}
 }
 
@@ -106,20 +109,53 @@ func (p plan) consume(r *rapid.T, client *eventstore.Client, batch bool) (acked 
 	config.Batch, config.MaxBatch, config.NackBackoff = batch, p.maxBatch, time.Microsecond
 	nacks := p.nacks
 	for len(acked) < p.total() {
+		var ready prepared
+		if batch && p.prepare {
+			config.Prepare = ready.prepare
+		}
 		s, err := messaging.NewSubscriber(client, config)
 		if err != nil {
 			r.Error(err)
 			return nil
 		}
+		began := len(acked)
 		nacks, acked = p.consumeSome(r, s, nacks, acked)
 		if err := s.Close(); err != nil {
 			r.Error(err)
+		}
+		if batch && p.prepare {
+			ready.check(r, acked[began:], p.maxBatch)
 		}
 		if r.Failed() {
 			return nil
 		}
 	}
 	return acked
+}
+
+// prepared is what a subscriber had prepared, in its order.
+type prepared struct {
+	mu     sync.Mutex
+	events []domain.Stored
+}
+
+func (p *prepared) prepare(_ context.Context, events []domain.Stored) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.events = append(p.events, events...)
+}
+
+// check says that the events that were acked have all been prepared, each once and
+// in order, and that no more were than one message in hand and one ahead.
+func (p *prepared) check(r *rapid.T, acked []domain.Stored, maxBatch int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if ahead := len(p.events) - len(acked); ahead < 0 || ahead > 3*maxBatch {
+		r.Fatalf("%d events prepared, %d acked", len(p.events), len(acked))
+	}
+	if diff := cmp.Diff(acked, p.events[:len(acked)]); diff != "" {
+		r.Errorf("prepared in another way than acked: %s", diff)
+	}
 }
 
 func (p plan) consumeSome(r *rapid.T, s *messaging.Subscriber, nacks []bool, acked []domain.Stored) ([]bool, []domain.Stored) {

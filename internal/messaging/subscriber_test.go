@@ -12,6 +12,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/google/uuid"
 
+	"daybook/domain"
 	"daybook/internal/eventstore"
 	"daybook/internal/eventstore/node/nodetest"
 	"daybook/internal/messaging"
@@ -314,7 +315,9 @@ func TestTargets(t *testing.T) {
 
 func TestSubscriberConfig(t *testing.T) {
 	client := newClient(t, eventstore.Config{})
-	for _, config := range []messaging.SubscriberConfig{{MaxBatch: -1}, {NackBackoff: -1}, {DrainTimeout: -1}} {
+	for _, config := range []messaging.SubscriberConfig{
+		{MaxBatch: -1}, {NackBackoff: -1}, {DrainTimeout: -1}, {Prepare: func(context.Context, []domain.Stored) {}},
+	} {
 		if _, err := messaging.NewSubscriber(client, config); err == nil {
 			t.Errorf("%+v is accepted", config)
 		}
@@ -339,5 +342,52 @@ func TestCheckpointsOfNothing(t *testing.T) {
 		case <-time.After(patience):
 			t.Fatal("no checkpoint")
 		}
+	}
+}
+
+// TestPrepare: the next batch is prepared while one is in hand, and is not given
+// out before that one is acked.
+func TestPrepare(t *testing.T) {
+	client := newClient(t, eventstore.Config{})
+	appendTo(t, client, "account-1", 3)
+	ready := make(chan int64, 3)
+	s := newSubscriber(t, client, messaging.SubscriberConfig{
+		Batch: true, MaxBatch: 1, Prepare: func(_ context.Context, events []domain.Stored) {
+			for _, e := range events {
+				ready <- e.Revision
+			}
+		},
+	})
+	messages := subscribe(t, s, "account-1")
+	for revision := range int64(3) {
+		m := receive(t, messages)
+		if batch := messaging.BatchFromContext(m.Context()); len(batch.Events) != 1 || batch.Events[0].Revision != revision {
+			t.Fatalf("batch %+v, want revision %d", batch, revision)
+		}
+		if revision == 0 {
+			awaitPrepared(t, ready, 0)
+		}
+		if revision < 2 {
+			awaitPrepared(t, ready, revision+1) // before this one is acked
+		}
+		select {
+		case <-messages:
+			t.Fatal("two messages in hand")
+		default:
+		}
+		m.Ack()
+	}
+	await(t, "caught up", func() bool { return s.Status()[0].CaughtUp })
+}
+
+func awaitPrepared(t *testing.T, ready <-chan int64, want int64) {
+	t.Helper()
+	select {
+	case revision := <-ready:
+		if revision != want {
+			t.Errorf("prepared revision %d, want %d", revision, want)
+		}
+	case <-time.After(patience):
+		t.Fatalf("revision %d was not prepared", want)
 	}
 }

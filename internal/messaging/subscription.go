@@ -70,12 +70,14 @@ func (s *subscription) runOnce() error {
 	if err != nil {
 		return fmt.Errorf("start: %w", err)
 	}
-	source, err := s.open(s.running, after, found)
+	events, err := s.open(s.running, after, found)
 	if err != nil {
 		return err
 	}
-	defer source.Close()
+	defer events.Close()
 	s.health.connected()
+	source, stop := s.readAhead(events)
+	defer stop()
 	for {
 		items, err := source.NextBatch(s.running, s.config.MaxBatch)
 		if err != nil {
@@ -84,6 +86,20 @@ func (s *subscription) runOnce() error {
 		if err := s.handle(source, items); err != nil {
 			return err
 		}
+	}
+}
+
+// readAhead gives what is to be prepared its head start. stop ends it.
+func (s *subscription) readAhead(events source) (_ source, stop func()) {
+	if s.config.Prepare == nil {
+		return events, func() {}
+	}
+	ahead := newHeadStart(events, s.config.MaxBatch, s.config.Prepare)
+	ctx, cancel := context.WithCancel(s.running)
+	go ahead.run(ctx)
+	return ahead, func() {
+		cancel()
+		<-ahead.failed
 	}
 }
 
@@ -117,8 +133,8 @@ func (s *subscription) open(ctx context.Context, after uint64, found bool) (*eve
 }
 
 // handle delivers the events among the items, which in event mode is one.
-func (s *subscription) handle(source *eventstore.Subscription, items []eventstore.Item) error {
-	var batch Batch
+func (s *subscription) handle(source source, items []eventstore.Item) error {
+	batch := Batch{Events: make([]domain.Stored, 0, len(items))}
 	var considered uint64
 	live := s.health.isLive()
 	for _, item := range items {
