@@ -13,7 +13,8 @@
 // An account of which an event cannot be read or be put into a view is parked:
 // left out from there on, by position, while all others go on; queries say so, and
 // their callers fold its stream. Retry puts it in. A Rebuild fills a second table
-// beside the shown one and switches in one transaction.
+// beside the shown one and switches in one transaction; the one from before is kept
+// up to date, so that going back is one transaction too.
 //
 // Each view is one file that reads as its definition. Only Accounts and Activity
 // hold personal data; what analytics are made of is built without opening a

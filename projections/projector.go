@@ -193,7 +193,8 @@ func (p *Projector) decode(ctx context.Context, wanted []domain.Stored) ([]domai
 // shut opens no box.
 func shut([]byte) ([]byte, error) { return nil, domain.ErrErased }
 
-// queue adds the view's statements and, if there are any, wakes who waits.
+// queue adds the view's statements and, if there are any, wakes who waits for what
+// is shown.
 func (p *Projector) queue(batch *pgx.Batch, events []domain.Recorded) error {
 	before := batch.Len()
 	if err := p.View.Queue(batch, events); err != nil {
@@ -202,7 +203,7 @@ func (p *Projector) queue(batch *pgx.Batch, events []domain.Recorded) error {
 	for _, query := range batch.QueuedQueries[before:] {
 		query.SQL = p.Version.sql(query.SQL)
 	}
-	if batch.Len() > before {
+	if batch.Len() > before && p.Version == Shown {
 		batch.Queue(`SELECT pg_notify($1, $2)`, channel, p.View.Name())
 	}
 	return nil

@@ -25,7 +25,6 @@ const rebuildBatch = 2000
 var (
 	ErrNotCompared = errors.New("rows differ from the folds of their streams")
 	ErrNoPrevious  = errors.New("there is no previous version to go back to")
-	ErrUnderWay    = errors.New("a version is being built; drop it first")
 )
 
 // Rebuild builds a view anew beside the one that is shown, whose projector goes

@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"daybook/domain"
+	"daybook/internal/postgres"
 	"daybook/internal/testkit"
 )
 
@@ -133,8 +134,74 @@ func TestABuildWithoutAnAccountIsNotReady(t *testing.T) {
 	}
 }
 
-// TestSwitchUnderLoad: while events come and are shown, versions are switched
-// again and again. No read fails and none is older than the one before.
+// keep runs the projector of the previous version while there is one, as a process
+// with projectors does.
+func (w *world) keep(ctx context.Context, t *testing.T, view View) {
+	for ; ctx.Err() == nil; pause(ctx, time.Millisecond) {
+		p := &Projector{Pool: w.pool, Vault: w.repo.Vault, View: view, Logger: slog.New(slog.DiscardHandler), Version: Previous}
+		after, err := p.Start(ctx)
+		if err != nil {
+			if !errors.Is(err, postgres.ErrNoCheckpoint) && ctx.Err() == nil {
+				t.Error(err)
+			}
+			continue
+		}
+		owner, leave := context.WithCancel(ctx)
+		(&world{ctx: owner, repo: w.repo}).consume(t, after, 0, func(_ testing.TB, events []domain.Stored) {
+			switch err := p.Apply(owner, events); {
+			case errors.Is(err, postgres.ErrNotOwner):
+				leave()
+			case err != nil && ctx.Err() == nil:
+				t.Error(err)
+			}
+		})
+		leave()
+	}
+}
+
+// TestThePreviousVersionIsKeptUpToDate: going back is one transaction that reads no
+// event, and shows what has come since.
+func TestThePreviousVersionIsKeptUpToDate(t *testing.T) {
+	for _, v := range viewChecks {
+		t.Run(v.view.Name(), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			events := w.crowd(t, 3)
+			p := w.projector(t, v.view)
+			apply(t, w, p, events)
+			r := w.rebuild(v.view)
+			try(t, r.Build(t.Context(), false), r.Switch(t.Context()))
+			var keeping sync.WaitGroup
+			ctx, stop := context.WithCancel(t.Context())
+			keeping.Go(func() { w.keep(ctx, t, v.view) })
+			for range 3 {
+				more := w.crowd(t, 1)
+				apply(t, w, p, more)
+				events = append(events, more...)
+				immediate := *r
+				immediate.Log, immediate.Tail = nil, nil
+				w.awaitPrevious(t, v.view, lastOf(events))
+				try(t, immediate.Rollback(t.Context()))
+				v.check(t, w, w.recorded(t, events))
+			}
+			stop()
+			keeping.Wait()
+		})
+	}
+}
+
+func (w *world) awaitPrevious(t *testing.T, view View, position uint64) {
+	t.Helper()
+	testkit.Await(t, 10*time.Second, "the previous version is kept", func() bool {
+		var reached bool
+		err := w.pool.QueryRow(w.ctx, `SELECT position >= $2 FROM app.checkpoints WHERE name = $1`, Previous.checkpoint(view), int64(position)).Scan(&reached)
+		return err == nil && reached
+	})
+}
+
+// TestSwitchUnderLoad: while events come and are shown, versions are built, switched
+// to, gone back from and switched to again. No read fails and none is older than the
+// one before; going back reads no event.
 func TestSwitchUnderLoad(t *testing.T) {
 	w := newWorld(t)
 	ids := make([]uuid.UUID, 4)
@@ -151,9 +218,12 @@ func TestSwitchUnderLoad(t *testing.T) {
 		working.Go(func() { w.write(ctx, t, id) })
 		working.Go(func() { reads[i] = w.read(ctx, t, id) })
 	}
+	working.Go(func() { w.keep(ctx, t, Accounts{}) })
 	r := w.rebuild(Accounts{})
+	back := *r
+	back.Log, back.Tail = nil, nil
 	for range 3 {
-		try(t, r.Build(t.Context(), true), r.Switch(t.Context()), r.Rollback(t.Context()))
+		try(t, r.Build(t.Context(), true), r.Switch(t.Context()), back.Rollback(t.Context()), back.Rollback(t.Context()))
 	}
 	stop()
 	working.Wait()
@@ -165,7 +235,7 @@ func TestSwitchUnderLoad(t *testing.T) {
 	if slices.Min(reads) < 100 || len(events) < 100 {
 		t.Errorf("there was no load: %d events, reads %v", len(events), reads)
 	}
-	t.Logf("6 switches, %d events, reads %v", len(events), reads)
+	t.Logf("9 switches, %d events, reads %v", len(events), reads)
 }
 
 func (w *world) write(ctx context.Context, t *testing.T, id uuid.UUID) {

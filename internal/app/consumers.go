@@ -42,13 +42,6 @@ type watched struct {
 	broken     time.Time             // since when it has been interrupted again and again
 }
 
-// watch puts a consumer among those that are watched.
-func (a *App) watch(name string) *watched {
-	w := &watched{name: name, observer: a.observer}
-	a.consumers = append(a.consumers, w)
-	return w
-}
-
 // own notes that this process has the lease, until release.
 func (w *watched) own(subscriber *messaging.Subscriber) (release func()) {
 	w.mu.Lock()

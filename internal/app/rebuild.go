@@ -17,8 +17,8 @@ type rebuildCommand struct {
 	View     string `arg:"" help:"Which view, such as accounts."`
 	All      bool   `help:"Compare every row with a fresh fold of its stream, not only a thousand drawn at random (accounts only: other views have no fold)."`
 	Restart  bool   `help:"Drop what an interrupted build has made and begin again." xor:"what"`
-	Rollback bool   `help:"Show the version from before the last switch again, brought up to date." xor:"what"`
-	Drop     bool   `help:"Drop the version from before the last switch and what an interrupted build has made." xor:"what"`
+	Rollback bool   `help:"Show the version from before the last switch again. It is kept up to date, so this takes a moment; it may be repeated to and fro." xor:"what"`
+	Drop     bool   `help:"Drop the version from before the last switch, which is kept up to date until then, and what an interrupted build has made." xor:"what"`
 }
 
 // Run builds the view beside the one that is shown and then switches. Ended

@@ -37,13 +37,13 @@ func bindDatabase(ctx context.Context, pool *pgxpool.Pool, client *eventstore.Cl
 // checkTail refuses a store that is shorter than what has been read of it: it
 // was restored from an older copy.
 func checkTail(ctx context.Context, pool *pgxpool.Pool, client *eventstore.Client) error {
+	var furthest int64 // asked for first: a service that runs goes on meanwhile
+	if err := pool.QueryRow(ctx, `SELECT coalesce(max(position), 0) FROM app.checkpoints`).Scan(&furthest); err != nil {
+		return fmt.Errorf("read the checkpoints: %w", err)
+	}
 	tail, err := client.Tail(ctx)
 	if err != nil {
 		return fmt.Errorf("DAYBOOK_EVENTSTORE_URL: %w", err)
-	}
-	var furthest int64
-	if err := pool.QueryRow(ctx, `SELECT coalesce(max(position), 0) FROM app.checkpoints`).Scan(&furthest); err != nil {
-		return fmt.Errorf("read the checkpoints: %w", err)
 	}
 	if uint64(furthest) > tail {
 		return fmt.Errorf("the database has seen the event store at position %d, but the store ends at %d: it was restored from an older copy; restore the matching database, or see \"Moving to another event store\" in docs/runbook.md", furthest, tail)

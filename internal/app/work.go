@@ -22,7 +22,7 @@ func (a *App) parcel() ([]func(context.Context) error, error) {
 	var work []func(context.Context) error
 	if a.roles.Projector {
 		for _, view := range views() {
-			work = append(work, a.project(view))
+			work = append(work, a.project(view), a.projectPrevious(view))
 		}
 	}
 	if a.roles.Email {
@@ -66,6 +66,32 @@ func (a *App) project(view projections.View) func(context.Context) error {
 	})
 }
 
+// versionsEvery is how soon a previous version is noticed.
+const versionsEvery = time.Second
+
+// projectPrevious keeps the version of a view from before a switch up to date while
+// there is one, so that going back to it takes no time. It is neither shown nor
+// waited for, so nothing depends on how it fares.
+func (a *App) projectPrevious(view projections.View) func(context.Context) error {
+	projector := &projections.Projector{Pool: a.parts.pool, Vault: a.parts.vault, View: view, Logger: a.logger, Version: projections.Previous}
+	follow := a.consume(consumer{
+		name: projector.CheckpointName(), batch: true, beside: true, start: projector.Start, handle: projector.Handle,
+	})
+	return func(ctx context.Context) error {
+		for ctx.Err() == nil {
+			there, err := postgres.HasCheckpoint(ctx, a.parts.pool, projector.CheckpointName())
+			if err == nil && there {
+				err = follow(ctx) // until it is dropped
+			}
+			if err != nil && !errors.Is(err, postgres.ErrNoCheckpoint) && ctx.Err() == nil {
+				a.logger.WarnContext(ctx, "previous versions are not found", slog.Any("error", err))
+			}
+			pause(ctx, versionsEvery)
+		}
+		return nil
+	}
+}
+
 // mail lists what sends mail: the reactor that makes jobs of events, and the
 // workers that send them.
 func (a *App) mail() ([]func(context.Context) error, error) {
@@ -92,6 +118,7 @@ func (a *App) mail() ([]func(context.Context) error, error) {
 type consumer struct {
 	name   string
 	batch  bool
+	beside bool // not among those whose health counts
 	start  func(ctx context.Context) (after uint64, err error)
 	handle message.NoPublishHandlerFunc
 	// prepare, when set, does with a batch beforehand what needs no transaction.
@@ -104,7 +131,10 @@ const maxNackBackoff = 5 * time.Second
 // consume runs the consumer in whichever process holds its lease; the others
 // stand by. An owner that lost its checkpoint to another begins anew.
 func (a *App) consume(c consumer) func(context.Context) error {
-	w := a.watch(c.name)
+	w := &watched{name: c.name, observer: a.observer}
+	if !c.beside {
+		a.consumers = append(a.consumers, w)
+	}
 	return func(ctx context.Context) error {
 		for ctx.Err() == nil {
 			err := postgres.Lease(ctx, a.parts.pool, c.name, func(ctx context.Context) error { return a.own(ctx, c, w) })

@@ -14,7 +14,7 @@ import (
 type Checkpoint struct {
 	Name     string
 	Position uint64
-	// Epoch is the owner's; every taking over raises it.
+	// Epoch is the owner's; every taking over raises it, and none is given twice.
 	Epoch int64
 }
 
@@ -29,12 +29,18 @@ func CreateCheckpoint(ctx context.Context, pool *pgxpool.Pool, name string, stor
 	return err
 }
 
+// HasCheckpoint reports whether a consumer has a checkpoint.
+func HasCheckpoint(ctx context.Context, pool *pgxpool.Pool, name string) (has bool, err error) {
+	err = pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM app.checkpoints WHERE name = $1)`, name).Scan(&has)
+	return has, err
+}
+
 // TakeCheckpoint makes the caller the owner: an older owner's writes fail from
 // now on.
 func TakeCheckpoint(ctx context.Context, pool *pgxpool.Pool, name string) (Checkpoint, error) {
 	taken := Checkpoint{Name: name}
 	var position int64
-	err := pool.QueryRow(ctx, `UPDATE app.checkpoints SET epoch = epoch + 1 WHERE name = $1
+	err := pool.QueryRow(ctx, `UPDATE app.checkpoints SET epoch = nextval('app.epochs') WHERE name = $1
 		RETURNING position, epoch`, name).Scan(&position, &taken.Epoch)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Checkpoint{}, fmt.Errorf("%s: %w", name, ErrNoCheckpoint)
