@@ -46,17 +46,20 @@ func (v view) all(from uint64, dir direction) iter.Seq2[record, error] {
 	if dir == backwards {
 		from = min(from, v.limit)
 	}
-	return v.cut(v.snapshot.all(from, dir))
+	return v.cut(dir, v.snapshot.all(from, dir))
 }
 
 func (v view) stream(name string, from int64, dir direction) iter.Seq2[record, error] {
-	return v.cut(v.snapshot.stream(name, from, dir))
+	return v.cut(dir, v.snapshot.stream(name, from, dir))
 }
 
-func (v view) cut(records iter.Seq2[record, error]) iter.Seq2[record, error] {
+func (v view) cut(dir direction, records iter.Seq2[record, error]) iter.Seq2[record, error] {
 	return func(yield func(record, error) bool) {
 		for r, err := range records {
 			if err == nil && r.position > v.limit {
+				if dir == forwards {
+					return // so are all that follow
+				}
 				continue
 			}
 			if !yield(r, err) || err != nil {

@@ -102,9 +102,7 @@ func TestWriterPublishesAfterCommit(t *testing.T) {
 }
 
 func (g *gatedStorage) stored() int {
-	g.memoryStorage.mu.RLock()
-	defer g.memoryStorage.mu.RUnlock()
-	return len(g.records)
+	return len(g.table.snapshot().records)
 }
 
 func (g *gatedStorage) committed() int {
