@@ -52,7 +52,7 @@ func TestCanaries(t *testing.T) {
 	b.do(http.MethodGet, "/nowhere/canary-path?x=canary-query", nil, "", "Referer", "https://canary-referer.example/", "Tracestate", "x=canary-state", "Traceparent", "00-"+clientTrace+"-"+clientSpan+"-01")
 	testkit.Await(t, 10*time.Second, "the last span", func() bool { return strings.Contains(collector.Raw(), "GET unmatched") })
 
-	searchFile(t, filepath.Join(settings.DataDir, "events.db"), append(personal, secrets...))
+	searchEvents(t, filepath.Join(settings.DataDir, "events.db"), append(personal, secrets...))
 	searchTree(t, filepath.Join(settings.DataDir, "objects"), append(personal, secrets...))
 	for where, text := range map[string]string{"log": s.logs.String(), "spans": collector.Raw(), "metrics": s.metrics()} {
 		searchText(t, where, text, slices.Concat(personal, secrets, requested, []string{uidOf(link)}))
@@ -95,11 +95,16 @@ func searchText(t *testing.T, where, text string, values []string) {
 	}
 }
 
-func searchFile(t *testing.T, path string, values []string) {
+// searchEvents searches the file of a store and its log.
+func searchEvents(t *testing.T, path string, values []string) {
 	t.Helper()
-	content, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
+	var content []byte
+	for _, suffix := range []string{"", ".log0", ".log1"} {
+		part, err := os.ReadFile(path + suffix)
+		if err != nil {
+			t.Fatal(err)
+		}
+		content = append(content, part...)
 	}
 	if !bytes.Contains(content, []byte("ProfileUpdated")) {
 		t.Fatalf("%s has no ProfileUpdated: the wrong file was searched", path)

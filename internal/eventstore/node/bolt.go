@@ -13,11 +13,14 @@ import (
 	berrors "go.etcd.io/bbolt/errors"
 )
 
-// Layout of the file, format 1:
+// Layout of the file, format 1 or 2:
 //
 //	events   position BE64                          -> record (record.go)
 //	streams  length BE32, stream name, revision BE64 -> position BE64
 //	meta     "format" -> BE32, "store-id" -> 16 bytes
+//
+// Format 2 says that the newest events are in log files beside it (logged.go), without
+// which the file must not be used.
 //
 // The length in front of a name keeps the keys of a stream apart from those of one whose
 // name begins with its name, whatever bytes the names hold.
@@ -30,7 +33,8 @@ var (
 )
 
 const (
-	formatVersion = 1
+	formatComplete = 1
+	formatLogged   = 2
 	// lockTimeout is how long to wait for another process to let go of the file: long
 	// enough for one that is just ending, short enough to be told about one that isn't.
 	lockTimeout = 200 * time.Millisecond
@@ -45,6 +49,8 @@ const (
 type boltStorage struct {
 	db *bbolt.DB
 	id uuid.UUID
+	// logged tells that the file had format 2 when it was opened.
+	logged bool
 }
 
 // openBolt opens or makes the file. The error is ErrInUse when another process has it,
@@ -101,10 +107,14 @@ func (b *boltStorage) create(tx *bbolt.Tx, id uuid.UUID) error {
 		}
 	}
 	meta := tx.Bucket(metaBucket)
-	if err := meta.Put(formatKey, binary.BigEndian.AppendUint32(nil, formatVersion)); err != nil {
+	if err := putFormat(tx, formatComplete); err != nil {
 		return err
 	}
 	return meta.Put(storeIDKey, b.id[:])
+}
+
+func putFormat(tx *bbolt.Tx, format uint32) error {
+	return tx.Bucket(metaBucket).Put(formatKey, binary.BigEndian.AppendUint32(nil, format))
 }
 
 func (b *boltStorage) load(meta *bbolt.Bucket) error {
@@ -112,9 +122,11 @@ func (b *boltStorage) load(meta *bbolt.Bucket) error {
 	if len(format) != 4 {
 		return ErrFormat
 	}
-	if v := binary.BigEndian.Uint32(format); v != formatVersion {
-		return fmt.Errorf("%w: it has format %d, known is %d", ErrFormat, v, formatVersion)
+	v := binary.BigEndian.Uint32(format)
+	if v != formatComplete && v != formatLogged {
+		return fmt.Errorf("%w: it has format %d, known are %d and %d", ErrFormat, v, formatComplete, formatLogged)
 	}
+	b.logged = v == formatLogged
 	id, err := uuid.FromBytes(meta.Get(storeIDKey))
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrFormat, err)
@@ -128,20 +140,40 @@ func (b *boltStorage) identity() uuid.UUID { return b.id }
 func (b *boltStorage) close() error { return b.db.Close() }
 
 func (b *boltStorage) commit(records []record) error {
+	return b.db.Update(func(tx *bbolt.Tx) error { return putRecords(tx, records) })
+}
+
+// commitAs is commit together with a change of the format.
+func (b *boltStorage) commitAs(format uint32, records []record) error {
 	return b.db.Update(func(tx *bbolt.Tx) error {
-		events, streams := tx.Bucket(eventsBucket), tx.Bucket(streamsBucket)
-		events.FillPercent = sequentialFill
-		for _, r := range records {
-			position := binary.BigEndian.AppendUint64(nil, r.position)
-			if err := events.Put(position, encodeRecord(r)); err != nil {
-				return err
-			}
-			if err := streams.Put(streamKey(r.stream, r.revision), position); err != nil {
-				return err
-			}
+		return errors.Join(putRecords(tx, records), putFormat(tx, format))
+	})
+}
+
+func putRecords(tx *bbolt.Tx, records []record) error {
+	events, streams := tx.Bucket(eventsBucket), tx.Bucket(streamsBucket)
+	events.FillPercent = sequentialFill
+	for _, r := range records {
+		position := binary.BigEndian.AppendUint64(nil, r.position)
+		if err := events.Put(position, encodeRecord(r)); err != nil {
+			return err
+		}
+		if err := streams.Put(streamKey(r.stream, r.revision), position); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// last is the position of the newest record in the file, 0 if there is none.
+func (b *boltStorage) last() (position uint64, err error) {
+	err = b.db.View(func(tx *bbolt.Tx) error {
+		if key, _ := tx.Bucket(eventsBucket).Cursor().Last(); key != nil {
+			position = binary.BigEndian.Uint64(key)
 		}
 		return nil
 	})
+	return position, err
 }
 
 func (b *boltStorage) view(read func(snapshot) error) error {

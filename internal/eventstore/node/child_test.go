@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"syscall"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
@@ -26,6 +27,8 @@ const (
 	childSocket = "NODE_TEST_CHILD_SOCKET"
 	// childLimit is the size in bytes that no file of the child may grow over.
 	childLimit = "NODE_TEST_CHILD_LIMIT"
+	// childLog is the size in bytes of its log files, default if empty.
+	childLog = "NODE_TEST_CHILD_LOG"
 )
 
 func TestMain(m *testing.M) {
@@ -41,7 +44,11 @@ func TestMain(m *testing.M) {
 
 // serveChild serves until it is killed. It tells on standard output when it is ready.
 func serveChild(path, socket string) error {
-	n, err := node.Open(node.Config{Path: path})
+	config := node.Config{Path: path}
+	if size, err := strconv.ParseInt(os.Getenv(childLog), 10, 64); err == nil {
+		config = config.WithLog(size, time.Millisecond)
+	}
+	n, err := node.Open(config)
 	if err != nil {
 		return err
 	}
@@ -72,8 +79,8 @@ func limitFiles(limit string) error {
 // child is a node in a process of its own.
 type child struct {
 	*testing.T
-	path, socket, limit string
-	command             *exec.Cmd
+	path, socket, limit, log string
+	command                  *exec.Cmd
 }
 
 func newChild(t *testing.T) *child {
@@ -91,7 +98,7 @@ func (c *child) start() streams.StreamsClient {
 	c.Helper()
 	_ = os.Remove(c.socket) // a killed process leaves it behind
 	c.command = exec.CommandContext(c.Context(), os.Args[0])
-	c.command.Env = append(os.Environ(), childPath+"="+c.path, childSocket+"="+c.socket, childLimit+"="+c.limit)
+	c.command.Env = append(os.Environ(), childPath+"="+c.path, childSocket+"="+c.socket, childLimit+"="+c.limit, childLog+"="+c.log)
 	c.command.Stderr = os.Stderr
 	output, err := c.command.StdoutPipe()
 	if err != nil {

@@ -27,13 +27,19 @@ var (
 	// ErrFormat says that the file is no store of this package or was written by a
 	// version whose format this one doesn't know.
 	ErrFormat = errors.New("not an event store file of a known format")
+	// ErrLog says that a log file beside the store's file is damaged or missing, or that
+	// it belongs to another state of the store. Without it events are missing that were
+	// acknowledged, so the store is not opened.
+	ErrLog = errors.New("event store log can't be used")
 )
 
 // Config configures a Node. The zero value is a node in memory.
 type Config struct {
 	// Path is the file that holds the events. It is created, readable by its owner
-	// only, if it isn't there; its directory must be. Empty: events are kept in memory
-	// and lost with the Node.
+	// only, if it isn't there; its directory must be. While the node runs, two log files
+	// are beside it, Path with .log0 and .log1 appended. They belong to it until a node
+	// was closed: Close removes them. Empty: events are kept in memory and lost with
+	// the Node.
 	Path string
 
 	// Logger receives start, stop and failures; never what events hold.
@@ -58,6 +64,9 @@ type Config struct {
 	// MaxAppendSize limits the bytes of one append: data, metadata and twice the
 	// length of the type of each event. Defaults to DefaultMaxAppendSize; at most 16 MiB.
 	MaxAppendSize int
+
+	// log is defaultLog, but for tests.
+	log logOptions
 }
 
 func (c Config) withDefaults() Config {
@@ -69,6 +78,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.MaxAppendSize == 0 {
 		c.MaxAppendSize = DefaultMaxAppendSize
+	}
+	if c.log == (logOptions{}) {
+		c.log = defaultLog
 	}
 	return c
 }

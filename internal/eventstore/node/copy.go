@@ -24,10 +24,10 @@ func (n *Node) Backup(path string) error {
 	return nil
 }
 
-// Compact copies the store in the file source to the new file target without the room
-// that bbolt keeps free. The error is ErrInUse while a node has the source open.
+// Compact copies the store in the file source, and in its log if it was not closed, to
+// the new file target without the room that bbolt keeps free. The error is ErrInUse while a node has the source open.
 func Compact(source, target string) (err error) {
-	s, err := openBoltWith(source, &bbolt.Options{ReadOnly: true})
+	s, err := openStopped(source, &bbolt.Options{})
 	if err != nil {
 		return err
 	}

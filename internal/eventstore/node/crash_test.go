@@ -74,6 +74,7 @@ var errWrongAnswer = errors.New("wrong answer")
 
 // TestCrash kills a node again and again while writers write. Nothing acknowledged may
 // be lost, nothing may be there twice, and neither revisions nor positions have a gap.
+// Every other process has a log so small that it is nearly always killed in a move.
 func TestCrash(t *testing.T) {
 	kills := 15
 	if os.Getenv("DAYBOOK_TEST_LONG") == "1" {
@@ -84,7 +85,8 @@ func TestCrash(t *testing.T) {
 	for i := range writers {
 		writers[i] = &crashWriter{stream: fmt.Sprintf("writer-%d", i)}
 	}
-	for range kills {
+	for i := range kills {
+		c.log = [...]string{"", "16384"}[i%2]
 		writeUntilKilled(c, writers, time.Duration(5+rand.IntN(80))*time.Millisecond)
 		checkAfterCrash(c, writers)
 		if t.Failed() {
@@ -173,8 +175,13 @@ func (w *crashWriter) compare(c *child, found []string) {
 // TestFullDisk lets a node run into a full disk. Appends are refused from then on, what
 // was acknowledged can still be read, and with room again a new process goes on from there.
 func TestFullDisk(t *testing.T) {
+	t.Run("log is full first", func(t *testing.T) { testFullDisk(t, "") })
+	t.Run("file is full first", func(t *testing.T) { testFullDisk(t, "16384") })
+}
+
+func testFullDisk(t *testing.T, log string) {
 	c := newChild(t)
-	c.limit = fmt.Sprint(512 << 10)
+	c.limit, c.log = fmt.Sprint(512<<10), log
 	w := &crashWriter{stream: "writer"}
 	client := c.start()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

@@ -25,8 +25,12 @@
 //
 // How it works: one goroutine (writer.go) takes what waits in its queue as one group,
 // decides each request against the state and the group so far (decide.go, draft.go),
-// commits the group with one fsync, publishes its last position and then answers.
-// Readers (view.go) see the log up to the published position. Everything else, the
+// commits the group with one sync, publishes its last position and then answers. On disk
+// a commit is one frame (frame.go) in one of two log files (segment.go); from there events
+// are moved, thousands at a time, into a bbolt file (move.go), which after Close is the
+// whole store. What a crash leaves in the log is moved when the store is opened again
+// (replay.go). Readers (view.go) see log and file as one (layers.go), up to the published
+// position. Everything else, the
 // last revision, soft deletion, truncation, is derived from the events themselves, so
 // no second truth can disagree with the log. Groups of persistent subscriptions
 // (persistent_*.go) are clients of all this: their configuration, checkpoints and parked

@@ -47,27 +47,29 @@ type Node struct {
 }
 
 // Open opens the store and makes it ready to serve. The error is ErrInUse if another
-// process has the file, ErrFormat if the file is something else.
+// process has the file, ErrFormat if the file is something else, ErrLog if it has lost what
+// belongs to it.
 func Open(config Config) (*Node, error) {
 	if err := config.validate(); err != nil {
 		return nil, fmt.Errorf("event store node: %w", err)
 	}
-	s, err := openStorage(config.Path)
+	config = config.withDefaults()
+	s, err := openStorage(config)
 	if err != nil {
 		return nil, err
 	}
-	n, err := newNode(config.withDefaults(), s)
+	n, err := newNode(config, s)
 	if err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	return n, nil
 }
 
-func openStorage(path string) (storage, error) {
-	if path == "" {
+func openStorage(config Config) (storage, error) {
+	if config.Path == "" {
 		return newMemoryStorage(), nil
 	}
-	return openBolt(path)
+	return openLogged(config.Path, config.log)
 }
 
 // newNode starts the writer of an open storage.

@@ -63,7 +63,12 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // over the position and all of that. The checksum is ours because bbolt checks only its
 // own meta pages; with the position in it, a value under a wrong key is noticed too.
 func encodeRecord(r record) []byte {
-	b := make([]byte, 0, r.size()+32)
+	return appendRecord(make([]byte, 0, r.size()+32), r)
+}
+
+// appendRecord is encodeRecord into a buffer.
+func appendRecord(b []byte, r record) []byte {
+	begin := len(b)
 	b = append(b, recordVersion, flags(r))
 	b = append(b, r.id[:]...)
 	b = binary.AppendUvarint(b, uint64(r.revision))
@@ -72,7 +77,7 @@ func encodeRecord(r record) []byte {
 	b = appendField(b, r.typ)
 	b = appendField(b, r.data)
 	b = appendField(b, r.metadata)
-	return binary.BigEndian.AppendUint32(b, checksum(r.position, b))
+	return binary.BigEndian.AppendUint32(b, checksum(r.position, b[begin:]))
 }
 
 func flags(r record) byte {

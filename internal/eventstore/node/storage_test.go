@@ -22,6 +22,13 @@ func eachStorage(t *testing.T, test func(t *testing.T, s storage)) {
 		t.Cleanup(func() { _ = s.close() })
 		test(t, s)
 	})
+	for name, options := range map[string]logOptions{"log": stillLog, "log that is moved": busyLog} {
+		t.Run(name, func(t *testing.T) {
+			s := mustOpenLogged(t, filepath.Join(t.TempDir(), "events.db"), options)
+			t.Cleanup(func() { _ = s.close() })
+			test(t, s)
+		})
+	}
 }
 
 func mustOpenBolt(t *testing.T, path string) *boltStorage {
