@@ -43,8 +43,8 @@ type Account struct {
 
 	// Credential is the one that counts; zero before activation.
 	Credential uuid.UUID
-	// CredentialRevision is the revision of the event that named Credential.
-	// Sessions opened with an older one are over.
+	// CredentialRevision is the revision of the event that named Credential, or of
+	// a later change of address. Sessions opened with an older one are over.
 	CredentialRevision int64
 
 	Activations []Activation // every attempt, oldest first, each id once
@@ -52,6 +52,10 @@ type Account struct {
 	// MailedAt holds the times of the newest token mails asked for, oldest
 	// first, at most MailsPerHour.
 	MailedAt []time.Time
+
+	AddressChange   AddressChange   // the newest request; zero ID when there is none
+	AddressMailedAt []time.Time     // as MailedAt, of mails to new addresses
+	FormerAddresses []FormerAddress // oldest first
 
 	commands map[uuid.UUID]bool
 }

@@ -45,7 +45,7 @@ func TestRegistrationIsFolded(t *testing.T) {
 func TestVersion(t *testing.T) {
 	seen := map[string]bool{
 		"AccountActivated": true, "ProfileUpdated": true, "AccountDeactivated": true, "AccountReactivated": true,
-		"StaffGranted": true, "StaffRevoked": true, "AccountRegistered": true,
+		"AddressChanged": true, "StaffGranted": true, "StaffRevoked": true, "AccountRegistered": true,
 	}
 	for name, s := range samples {
 		account := given(activeSince(noon)...)

@@ -14,6 +14,7 @@ type Claim struct {
 	Holder    uuid.UUID
 	Held      bool
 	ClaimedAt time.Time
+	ClaimedBy uuid.UUID // command that claimed it last
 }
 
 // NewClaim returns the claim before its first event.
@@ -24,7 +25,7 @@ func EvolveClaim(c Claim, r Recorded) Claim {
 	c.Revision = r.Revision
 	switch e := r.Event.(type) {
 	case AddressClaimed:
-		c.Holder, c.Held, c.ClaimedAt = e.AccountID, true, r.Metadata.OccurredAt
+		c.Holder, c.Held, c.ClaimedAt, c.ClaimedBy = e.AccountID, true, r.Metadata.OccurredAt, r.Metadata.CommandID
 	case AddressReleased:
 		c.Held = c.Held && c.Holder != e.AccountID
 	}

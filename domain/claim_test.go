@@ -25,6 +25,11 @@ func TestClaim(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			c.want.Stream = address
+			for _, r := range record(0, c.given...) {
+				if _, ok := r.Event.(AddressClaimed); ok {
+					c.want.ClaimedBy = r.Metadata.CommandID
+				}
+			}
 			if got := foldClaim(record(0, c.given...)); got != c.want {
 				t.Errorf("%+v, want %+v", got, c.want)
 			}

@@ -134,6 +134,36 @@ type StaffRevoked struct {
 	Reason string `json:"reason"`
 }
 
+// AddressChangeRequested asks for proof of a new address, or mails an open request
+// again: then id and end are those of the first. The account keeps its address.
+type AddressChangeRequested struct {
+	ChangeID     uuid.UUID            `json:"change_id"`
+	AddressClaim string               `json:"address_claim"`
+	ExpiresAt    time.Time            `json:"expires_at"`
+	Personal     Personal[NewAddress] `json:"-"`
+}
+
+// NewAddress is the sealed part of AddressChangeRequested and AddressChanged.
+type NewAddress struct {
+	Email string `json:"email"`
+}
+
+// AddressChanged says that the new address was proved and is the account's from
+// now on. It ends every link mailed before and every session but the one that asked.
+type AddressChanged struct {
+	ChangeID     uuid.UUID            `json:"change_id"`
+	AddressClaim string               `json:"address_claim"`
+	FormerClaim  string               `json:"former_claim"`
+	Personal     Personal[NewAddress] `json:"-"`
+}
+
+// AddressChangeAbandoned fences a change that has claimed an address and did not
+// come to its end, before somebody else takes the claim over.
+type AddressChangeAbandoned struct {
+	ChangeID uuid.UUID `json:"change_id"`
+	Reason   string    `json:"reason"`
+}
+
 // AddressClaimed says which account may use the address of this claim stream.
 type AddressClaimed struct {
 	AccountID uuid.UUID `json:"account_id"`
@@ -260,6 +290,9 @@ func (AccountDeactivated) event()     {}
 func (AccountReactivated) event()     {}
 func (StaffGranted) event()           {}
 func (StaffRevoked) event()           {}
+func (AddressChangeRequested) event() {}
+func (AddressChanged) event()         {}
+func (AddressChangeAbandoned) event() {}
 func (AddressClaimed) event()         {}
 func (AddressReleased) event()        {}
 func (SignedIn) event()               {}

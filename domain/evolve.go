@@ -55,9 +55,16 @@ func (a Account) apply(r Recorded) Account {
 		a.Reset.LinkOpened = a.Reset.LinkOpened || a.Reset.ID == e.ResetID
 	case PasswordChanged:
 		a.Credential, a.CredentialRevision = e.CredentialID, r.Revision
-		a.Reset.Closed = true
+		return a.closeLinks()
+	case AddressChangeRequested:
+		return a.addressChangeRequested(e, r)
+	case AddressChanged:
+		return a.addressChanged(e, r)
+	case AddressChangeAbandoned:
+		a.AddressChange.Closed = a.AddressChange.Closed || a.AddressChange.ID == e.ChangeID
 	case AccountDeactivated:
-		a.Status, a.Version, a.Reset.Closed = StatusDeactivated, r.Revision, true
+		a.Status, a.Version = StatusDeactivated, r.Revision
+		return a.closeLinks()
 	case AccountReactivated:
 		a.Status, a.Version = StatusActive, r.Revision
 	case StaffGranted:

@@ -16,7 +16,8 @@ var (
 	anyTime     = rapid.Custom(func(t *rapid.T) time.Time {
 		return noon.Add(time.Duration(rapid.Int64Range(0, 200).Draw(t, "minutes")) * time.Minute)
 	})
-	anyNames = rapid.Custom(func(t *rapid.T) Names { return Names{anyText.Draw(t, "first"), anyText.Draw(t, "last")} })
+	anyNewAddress = rapid.Custom(func(t *rapid.T) NewAddress { return NewAddress{anyText.Draw(t, "email")} })
+	anyNames      = rapid.Custom(func(t *rapid.T) Names { return Names{anyText.Draw(t, "first"), anyText.Draw(t, "last")} })
 )
 
 // personal draws a sealed part; erased ones only where history is read.
@@ -39,7 +40,13 @@ func anyEvent(erased bool) *rapid.Generator[Event] {
 func requests(erased bool) *rapid.Generator[Event] {
 	return rapid.Custom(func(t *rapid.T) Event {
 		a, b, when := anyID.Draw(t, "a"), anyID.Draw(t, "b"), anyTime.Draw(t, "time")
-		switch rapid.IntRange(0, 6).Draw(t, "kind") {
+		switch rapid.IntRange(0, 9).Draw(t, "kind") {
+		case 7:
+			return AddressChangeRequested{a, anyText.Draw(t, "claim"), when, personal(anyNewAddress, erased).Draw(t, "address")}
+		case 8:
+			return AddressChanged{a, anyText.Draw(t, "claim"), anyText.Draw(t, "former"), personal(anyNewAddress, erased).Draw(t, "address")}
+		case 9:
+			return AddressChangeAbandoned{a, anyText.Draw(t, "reason")}
 		case 0:
 			return ActivationRequested{a, b, when, personal(anyNames, erased).Draw(t, "names")}
 		case 1:
@@ -170,7 +177,12 @@ func anyCommand(t *rapid.T, a Account, now time.Time) Decider {
 	if rapid.Bool().Draw(t, "link") {
 		return linkCommand(t, a, fresh("credential"))
 	}
-	switch rapid.IntRange(0, 11).Draw(t, "command") {
+	switch rapid.IntRange(0, 14).Draw(t, "command") {
+	case 11, 12:
+		claim := rapid.SampledFrom([]string{"address-k1-00", "address-k1-01", "address-k1-02"}).Draw(t, "claim")
+		return RequestAddressChange{fresh("change"), claim, claim + "@example.com", a.Credential, expires}
+	case 13:
+		return AbandonAddressChange{a.AddressChange.ID, "claim taken over"}
 	case 0:
 		return Register{"address-k1-00", "ada@example.com", ada, fresh("attempt"), fresh("credential"), expires}
 	case 1:
@@ -198,12 +210,12 @@ func anyCommand(t *rapid.T, a Account, now time.Time) Decider {
 
 // linkCommand draws a use of a link that the account knows, or of none.
 func linkCommand(t *rapid.T, a Account, credential uuid.UUID) Decider {
-	ids := []uuid.UUID{uuid.Nil, a.Reset.ID}
+	ids := []uuid.UUID{uuid.Nil, a.Reset.ID, a.AddressChange.ID, a.AddressChange.ID}
 	for _, activation := range a.Activations {
 		ids = append(ids, activation.ID)
 	}
 	link := rapid.SampledFrom(ids).Draw(t, "link")
-	return rapid.SampledFrom([]Decider{Activate{link}, OpenResetLink{link}, ResetPassword{link, credential}}).Draw(t, "use")
+	return rapid.SampledFrom([]Decider{Activate{link}, OpenResetLink{link}, ResetPassword{link, credential}, ChangeAddress{link}}).Draw(t, "use")
 }
 
 var anyUpdate = rapid.Custom(func(t *rapid.T) Decider {

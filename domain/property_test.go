@@ -81,7 +81,7 @@ func TestAppliedKnowsTheCommandsOfTheHistory(t *testing.T) {
 // mailing tells the commands that append again on purpose, up to the cap.
 func mailing(command Decider) bool {
 	switch command.(type) {
-	case RequestReset, RequestActivation, RegisterAgain:
+	case RequestReset, RequestActivation, RegisterAgain, RequestAddressChange:
 		return true
 	}
 	return false
@@ -150,16 +150,24 @@ func (l *life) check(t *rapid.T) {
 	}
 	l.mailsAreCapped(t)
 	l.linksAreUsedOnce(t)
+	l.addressesAreProved(t)
 }
 
 func (l *life) mailsAreCapped(t *rapid.T) {
-	var mailed []time.Time
+	var mailed, toNew []time.Time
 	for _, r := range l.history {
 		switch r.Event.(type) {
 		case ActivationRequested, ResetRequested:
 			mailed = append(mailed, r.Metadata.OccurredAt)
+		case AddressChangeRequested:
+			toNew = append(toNew, r.Metadata.OccurredAt)
 		}
 	}
+	capped(t, mailed)
+	capped(t, toNew)
+}
+
+func capped(t *rapid.T, mailed []time.Time) {
 	for i := MailsPerHour; i < len(mailed); i++ {
 		if mailed[i].Sub(mailed[i-MailsPerHour]) < time.Hour {
 			t.Errorf("more than %d mails in the hour before %s", MailsPerHour, mailed[i])
@@ -175,6 +183,8 @@ func (l *life) linksAreUsedOnce(t *rapid.T) {
 			activations++
 		case ResetRequested:
 			requested = e.ResetID
+		case AddressChanged:
+			requested = uuid.Nil
 		case PasswordChanged:
 			if e.ResetID == nil {
 				requested = uuid.Nil
@@ -189,6 +199,28 @@ func (l *life) linksAreUsedOnce(t *rapid.T) {
 	}
 	if activations > 1 {
 		t.Errorf("activated %d times", activations)
+	}
+}
+
+// addressesAreProved holds every change to the newest request, not dead yet.
+func (l *life) addressesAreProved(t *rapid.T) {
+	var open AddressChangeRequested
+	claim, email, ended := "address-k1-00", "ada@example.com", int64(-1)
+	for _, r := range l.history {
+		switch e := r.Event.(type) {
+		case AddressChangeRequested:
+			open = e
+		case AddressChanged:
+			if e.ChangeID != open.ChangeID || e.AddressClaim != open.AddressClaim || e.FormerClaim != claim || !r.Metadata.OccurredAt.Before(open.ExpiresAt) {
+				t.Errorf("%+v after %+v of %s", e, open, claim)
+			}
+			open, claim, email, ended = AddressChangeRequested{}, e.AddressClaim, e.Personal.Value.Email, r.Revision
+		case PasswordChanged, AccountDeactivated, AddressChangeAbandoned:
+			open = AddressChangeRequested{}
+		}
+	}
+	if l.account.OwnsAddress() && (l.account.AddressClaim != claim || l.account.Email != email || l.account.CredentialRevision < ended) {
+		t.Errorf("%s, %q, sessions before %d over; want %s, %q, %d", l.account.AddressClaim, l.account.Email, l.account.CredentialRevision, claim, email, ended)
 	}
 }
 

@@ -138,6 +138,8 @@ func (c ExpireRegistration) Decide(a Account, now time.Time) ([]Event, error) {
 func halfLeft(from, to, now time.Time) bool { return to.Sub(now) >= to.Sub(from)/2 }
 
 // mailsUsedUp reports whether the hour's token mails are spent.
-func (a Account) mailsUsedUp(now time.Time) bool {
-	return len(a.MailedAt) >= MailsPerHour && now.Sub(a.MailedAt[len(a.MailedAt)-MailsPerHour]) < time.Hour
+func (a Account) mailsUsedUp(now time.Time) bool { return usedUp(a.MailedAt, now) }
+
+func usedUp(mailed []time.Time, now time.Time) bool {
+	return len(mailed) >= MailsPerHour && now.Sub(mailed[len(mailed)-MailsPerHour]) < time.Hour
 }

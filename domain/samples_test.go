@@ -13,17 +13,19 @@ type sample struct {
 }
 
 var (
-	person     = uuid.MustParse("7b0c2f57-5d0e-4c6e-9a53-0d2f4f1f9b11")
-	attempt    = uuid.MustParse("c1f0a3d2-0b1e-4a55-8e0e-52f3a1a0c0de")
-	credential = uuid.MustParse("5f0d7c1a-66b3-4f2b-8a5f-9f3a7a5b0001")
-	reset      = uuid.MustParse("e2b6c7d8-1a2b-4c3d-9e4f-5a6b7c8d9e0f")
-	session    = uuid.MustParse("0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d")
-	store      = uuid.MustParse("d4c3b2a1-f5e4-4b6a-9d8c-4d3c2b1a0f9e")
-	apiToken   = uuid.MustParse("9a8b7c6d-5e4f-4a3b-8c2d-1e0f9a8b7c6d")
-	sinceTime  = microsTime.Add(-time.Hour)
-	microsTime = time.Date(2026, 11, 25, 12, 10, 0, 123456000, time.UTC)
-	address    = AddressStream("k1", []byte{0x9f, 0x86, 0xd0, 0x81})
-	origin     = Seal(Origin{"2001:db8::1", "Mozilla/5.0 <X> & \"Y\""})
+	person        = uuid.MustParse("7b0c2f57-5d0e-4c6e-9a53-0d2f4f1f9b11")
+	attempt       = uuid.MustParse("c1f0a3d2-0b1e-4a55-8e0e-52f3a1a0c0de")
+	credential    = uuid.MustParse("5f0d7c1a-66b3-4f2b-8a5f-9f3a7a5b0001")
+	reset         = uuid.MustParse("e2b6c7d8-1a2b-4c3d-9e4f-5a6b7c8d9e0f")
+	change        = uuid.MustParse("b7c8d9e0-1f2a-4b3c-8d4e-5f6a7b8c9d0e")
+	session       = uuid.MustParse("0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d")
+	store         = uuid.MustParse("d4c3b2a1-f5e4-4b6a-9d8c-4d3c2b1a0f9e")
+	apiToken      = uuid.MustParse("9a8b7c6d-5e4f-4a3b-8c2d-1e0f9a8b7c6d")
+	sinceTime     = microsTime.Add(-time.Hour)
+	microsTime    = time.Date(2026, 11, 25, 12, 10, 0, 123456000, time.UTC)
+	address       = AddressStream("k1", []byte{0x9f, 0x86, 0xd0, 0x81})
+	formerAddress = AddressStream("k0", []byte{0x2c, 0x26, 0xb4, 0x6b})
+	origin        = Seal(Origin{"2001:db8::1", "Mozilla/5.0 <X> & \"Y\""})
 )
 
 // samples has one entry for each row of the table of stored names.
@@ -39,21 +41,24 @@ var samples = map[EventName]sample{
 		Thumbnail: pointer("thumbnails/7b0c2f57.jpg"),
 		Personal:  Seal(ProfileDetails{pointer("Zoë"), pointer("O'Hara"), pointer("+2348145359073"), pointer("https://github.com/Sirneij"), pointer("1990-02-28")}),
 	}},
-	{"ResetRequested", 1}:     {AccountStream(person), ResetRequested{reset, microsTime}},
-	{"ResetLinkOpened", 1}:    {AccountStream(person), ResetLinkOpened{reset}},
-	{"PasswordChanged", 1}:    {AccountStream(person), PasswordChanged{credential, CauseReset, &reset}},
-	{"AccountDeactivated", 1}: {AccountStream(person), AccountDeactivated{"abuse"}},
-	{"AccountReactivated", 1}: {AccountStream(person), AccountReactivated{"appeal"}},
-	{"StaffGranted", 1}:       {AccountStream(person), StaffGranted{"hired"}},
-	{"StaffRevoked", 1}:       {AccountStream(person), StaffRevoked{"left"}},
-	{"AddressClaimed", 1}:     {address, AddressClaimed{person}},
-	{"AddressReleased", 1}:    {address, AddressReleased{person}},
-	{"SignedIn", 1}:           {AccessStream(person), SignedIn{session, "password", origin}},
-	{"SignedOut", 1}:          {AccessStream(person), SignedOut{session, "person", origin}},
-	{"SessionEnded", 1}:       {AccessStream(person), SessionEnded{session, "password_changed", origin}},
-	{"SignInRefused", 1}:      {AccessStream(person), SignInRefused{17, microsTime.Add(-15 * time.Minute), microsTime}},
-	{"StoreOpened", 1}:        {StoreStream, StoreOpened{store, "daybook", map[string]string{"address": "9f86d081", "master": "60303ae2"}}},
-	{"KeyRotated", 1}:         {StoreStream, KeyRotated{"k2", "fd61a03a"}},
+	{"ResetRequested", 1}:         {AccountStream(person), ResetRequested{reset, microsTime}},
+	{"ResetLinkOpened", 1}:        {AccountStream(person), ResetLinkOpened{reset}},
+	{"PasswordChanged", 1}:        {AccountStream(person), PasswordChanged{credential, CauseReset, &reset}},
+	{"AccountDeactivated", 1}:     {AccountStream(person), AccountDeactivated{"abuse"}},
+	{"AccountReactivated", 1}:     {AccountStream(person), AccountReactivated{"appeal"}},
+	{"StaffGranted", 1}:           {AccountStream(person), StaffGranted{"hired"}},
+	{"StaffRevoked", 1}:           {AccountStream(person), StaffRevoked{"left"}},
+	{"AddressChangeRequested", 1}: {AccountStream(person), AddressChangeRequested{change, address, microsTime, Seal(NewAddress{"Ada.New+tag@Example.org"})}},
+	{"AddressChanged", 1}:         {AccountStream(person), AddressChanged{change, address, formerAddress, Seal(NewAddress{"Ada.New+tag@Example.org"})}},
+	{"AddressChangeAbandoned", 1}: {AccountStream(person), AddressChangeAbandoned{change, "claim taken over"}},
+	{"AddressClaimed", 1}:         {address, AddressClaimed{person}},
+	{"AddressReleased", 1}:        {address, AddressReleased{person}},
+	{"SignedIn", 1}:               {AccessStream(person), SignedIn{session, "password", origin}},
+	{"SignedOut", 1}:              {AccessStream(person), SignedOut{session, "person", origin}},
+	{"SessionEnded", 1}:           {AccessStream(person), SessionEnded{session, "password_changed", origin}},
+	{"SignInRefused", 1}:          {AccessStream(person), SignInRefused{17, microsTime.Add(-15 * time.Minute), microsTime}},
+	{"StoreOpened", 1}:            {StoreStream, StoreOpened{store, "daybook", map[string]string{"address": "9f86d081", "master": "60303ae2"}}},
+	{"KeyRotated", 1}:             {StoreStream, KeyRotated{"k2", "fd61a03a"}},
 	{"AuditRead", 1}: {StoreStream, AuditRead{
 		TokenID: &apiToken, Opened: true, Follow: true, After: 1 << 60, Account: &person,
 		Types: []string{"SignedIn", "SignedOut"}, Since: &sinceTime, Until: &microsTime, Limit: 500,

@@ -98,6 +98,8 @@ func (s scenario) run(t *testing.T) {
 func deepCopy(a Account) Account {
 	a.Activations = append([]Activation(nil), a.Activations...)
 	a.MailedAt = append([]time.Time(nil), a.MailedAt...)
+	a.AddressMailedAt = append([]time.Time(nil), a.AddressMailedAt...)
+	a.FormerAddresses = append([]FormerAddress(nil), a.FormerAddresses...)
 	if a.commands != nil {
 		commands := map[uuid.UUID]bool{}
 		for command, applied := range a.commands {

@@ -11,4 +11,6 @@ const (
 	PurposeReset Purpose = "reset"
 	// PurposeNewPassword is the second token, for which a reset link is exchanged.
 	PurposeNewPassword Purpose = "new-password"
+	// PurposeNewAddress is the link mailed to a new address, which it proves.
+	PurposeNewAddress Purpose = "new-address"
 )

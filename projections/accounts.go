@@ -91,6 +91,9 @@ func (c *accountChange) apply(r domain.Recorded) {
 		c.Status = new(domain.StatusExpired)
 	case domain.ProfileUpdated:
 		c.profileUpdated(e, r.Revision)
+	case domain.AddressChanged:
+		c.Email, c.Version = &e.Personal.Value.Email, &r.Revision
+		c.blankIf(e.Personal.Erased)
 	case domain.AccountDeactivated:
 		c.Status, c.Version = new(domain.StatusDeactivated), &r.Revision
 	case domain.AccountReactivated:

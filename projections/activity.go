@@ -157,6 +157,7 @@ func newActivityRow(r domain.Recorded, stream string) *activityRow {
 	case domain.AccountRegistered:
 		value := e.Personal.Value
 		row.Fields, row.Erased = namedFields(domain.Names{FirstName: value.FirstName, LastName: value.LastName}), e.Personal.Erased
+		row.Fields[fieldEmail] = value.Email
 	case domain.ActivationRequested:
 		row.Attempt, row.Erased = &e.ActivationID, e.Personal.Erased
 		if !row.Erased {
@@ -166,6 +167,10 @@ func newActivityRow(r domain.Recorded, stream string) *activityRow {
 		row.Attempt = &e.ActivationID
 	case domain.ProfileUpdated:
 		row.Fields, row.Erased = updatedFields(e), e.Personal.Erased
+	case domain.AddressChangeRequested:
+		row.addressed(e.Personal)
+	case domain.AddressChanged:
+		row.addressed(e.Personal)
 	case domain.PasswordChanged:
 		row.Cause = e.Cause
 	case domain.SignedIn:
@@ -183,6 +188,14 @@ func newActivityRow(r domain.Recorded, stream string) *activityRow {
 func (row *activityRow) accessed(session uuid.UUID, cause string, origin domain.Personal[domain.Origin]) {
 	row.Session, row.Cause, row.Erased = session.String(), cause, origin.Erased
 	row.ClientAddress, row.UserAgent = origin.Value.ClientAddress, origin.Value.UserAgent
+}
+
+// fieldEmail is the address among the fields of rows.
+const fieldEmail = "email"
+
+// addressed sets the new address, also where it was only asked for.
+func (row *activityRow) addressed(to domain.Personal[domain.NewAddress]) {
+	row.Fields, row.Erased = map[string]string{fieldEmail: to.Value.Email}, to.Erased
 }
 
 // actorOf tells a person whether it was they: the ids of others are not theirs

@@ -13,9 +13,11 @@ import (
 	"daybook/domain"
 )
 
-// profileFields are a profile by field name.
-func profileFields(p domain.Profile) map[string]string {
+// fieldsOf are an account's fields by name.
+func fieldsOf(a domain.Account) map[string]string {
+	p := a.Profile
 	return map[string]string{
+		"email":      a.Email,
 		"first_name": p.FirstName, "last_name": p.LastName, "phone_number": p.PhoneNumber,
 		"github_link": p.GithubLink, "birth_date": p.BirthDate, "thumbnail": p.Thumbnail,
 	}
@@ -52,8 +54,12 @@ func tellHistory(log []domain.Recorded, id uuid.UUID) []Entry {
 			origin, old = origins[r.Metadata.Session], false
 			before := account
 			account = domain.Evolve(account, r)
-			if entry.What != "AccountRegistered" {
-				entry.Changes = changesBetween(before.Profile, account.Profile)
+			if asked, ok := r.Event.(domain.AddressChangeRequested); ok {
+				after := before
+				after.Email = asked.Personal.Value.Email
+				entry.Changes = changesBetween(before, after)
+			} else if entry.What != "AccountRegistered" {
+				entry.Changes = changesBetween(before, account)
 			}
 		}
 		entry.ClientAddress, entry.UserAgent = origin.ClientAddress, origin.UserAgent
@@ -65,10 +71,10 @@ func tellHistory(log []domain.Recorded, id uuid.UUID) []Entry {
 	return entries
 }
 
-func changesBetween(before, after domain.Profile) []Change {
+func changesBetween(before, after domain.Account) []Change {
 	var changes []Change
-	old := profileFields(before)
-	for field, value := range profileFields(after) {
+	old := fieldsOf(before)
+	for field, value := range fieldsOf(after) {
 		if old[field] != value {
 			changes = append(changes, Change{field, old[field], value})
 		}

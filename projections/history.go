@@ -29,7 +29,8 @@ type Entry struct {
 	Tries         int    `json:"tries"` // of refused sign-ins
 	// Erased says that personal values are gone for ever, not empty.
 	Erased bool `json:"erased"`
-	// Changes of the profile, by field name.
+	// Changes of the profile and the address, by field name; of a change of address
+	// that was asked for, what is to change.
 	Changes []Change `json:"changes"`
 }
 
@@ -44,7 +45,8 @@ type Change struct {
 // accessShown is for how long a person sees sign-ins and sign-outs.
 const accessShown = 180 * 24 * time.Hour
 
-// The old value of a field is in the newest earlier row that set it. Where a
+// The old value of a field is in the newest earlier row that set it: an address
+// that was only asked for never was the account's. Where a
 // change came from is known from the sign-in of its session.
 const historySQL = `
 WITH shown AS (
@@ -68,6 +70,7 @@ LEFT JOIN LATERAL (
 	FROM jsonb_each_text(p.fields) f
 	LEFT JOIN LATERAL (SELECT e.fields ->> f.key AS value FROM readmodel.activity e
 		WHERE e.account_id = p.account_id AND e.stream = 'account' AND e.revision < p.revision AND e.fields ? f.key
+			AND e.type <> 'AddressChangeRequested'
 		ORDER BY e.revision DESC LIMIT 1) o ON true
 	WHERE p.type <> 'AccountRegistered' AND (p.erased OR coalesce(o.value, '') <> f.value)
 ) c ON true

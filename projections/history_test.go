@@ -104,7 +104,7 @@ func (h *teller) command(a domain.Account) domain.Decider {
 
 func (h *teller) register() domain.Decider {
 	return domain.Register{
-		AddressClaim: "address-a-00", Email: canary + "@mail.example", Names: h.names(),
+		AddressClaim: "address-mail-00", Email: canary + "@mail.example", Names: h.names(),
 		ActivationID: uuid.New(), CredentialID: uuid.New(), ExpiresAt: h.now.Add(24 * time.Hour),
 	}
 }
@@ -134,6 +134,16 @@ func (h *teller) whileActive(a domain.Account) []domain.Decider {
 		h.update(), h.update(), h.update(), ask, ask, ask, ask,
 		domain.ChangePassword{CurrentCredential: a.Credential, CredentialID: uuid.New()},
 		domain.Deactivate{Reason: "asked"}, domain.GrantStaff{Reason: "hired", Staff: !a.Staff},
+		h.askAddress(a), h.askAddress(a), domain.ChangeAddress{ChangeID: a.AddressChange.ID}, domain.ChangeAddress{ChangeID: a.AddressChange.ID},
+		domain.AbandonAddressChange{ChangeID: a.AddressChange.ID, Reason: "late"},
+	}
+}
+
+func (h *teller) askAddress(a domain.Account) domain.Decider {
+	name := pick(h, "mail", "a", "b", "c")
+	return domain.RequestAddressChange{
+		ChangeID: uuid.New(), AddressClaim: "address-" + name + "-00", Email: canary + "@" + name + ".example",
+		CurrentCredential: a.Credential, ExpiresAt: h.now.Add(24 * time.Hour),
 	}
 }
 

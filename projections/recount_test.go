@@ -85,7 +85,7 @@ func countResets(log []domain.Recorded) map[uuid.UUID]*reset {
 				} else if open {
 					current.ClosedAt = &at
 				}
-			case domain.AccountDeactivated:
+			case domain.AddressChanged, domain.AccountDeactivated:
 				if open {
 					current.ClosedAt = &at
 				}

@@ -121,7 +121,7 @@ func (b *resetBatch) apply(r domain.Recorded) {
 			return
 		}
 		b.end(r, resetClosed, nil)
-	case domain.AccountDeactivated:
+	case domain.AddressChanged, domain.AccountDeactivated:
 		b.end(r, resetClosed, nil)
 	}
 }

@@ -36,6 +36,13 @@ var types = table(
 	public("daybook.account.password_changed.v1", func(a accountData, e domain.PasswordChanged) any {
 		return passwordChangedData{a, e.Cause, e.ResetID}
 	}),
+	public("daybook.account.address_change_requested.v1", func(a accountData, e domain.AddressChangeRequested) any {
+		return addressChangeRequestedData{a, e.ChangeID, e.ExpiresAt}
+	}),
+	public("daybook.account.address_changed.v1", func(a accountData, e domain.AddressChanged) any { return addressChangeData{a, e.ChangeID} }),
+	public("daybook.account.address_change_abandoned.v1", func(a accountData, e domain.AddressChangeAbandoned) any {
+		return addressChangeData{a, e.ChangeID}
+	}),
 	public("daybook.account.deactivated.v1", func(a accountData, _ domain.AccountDeactivated) any { return a }),
 	public("daybook.account.reactivated.v1", func(a accountData, _ domain.AccountReactivated) any { return a }),
 	public("daybook.account.staff_granted.v1", func(a accountData, _ domain.StaffGranted) any { return a }),
@@ -87,6 +94,17 @@ type passwordChangedData struct {
 	accountData
 	Cause   string     `json:"cause"`
 	ResetID *uuid.UUID `json:"reset_id,omitempty"`
+}
+
+type addressChangeRequestedData struct {
+	accountData
+	ChangeID  uuid.UUID `json:"change_id"`
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
+type addressChangeData struct {
+	accountData
+	ChangeID uuid.UUID `json:"change_id"`
 }
 
 type sessionData struct {

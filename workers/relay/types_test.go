@@ -33,6 +33,7 @@ var (
 	attempt    = uuid.MustParse("c1f0a3d2-0b1e-4a55-8e0e-52f3a1a0c0de")
 	credential = uuid.MustParse("5f0d7c1a-66b3-4f2b-8a5f-9f3a7a5b0001")
 	reset      = uuid.MustParse("e2b6c7d8-1a2b-4c3d-9e4f-5a6b7c8d9e0f")
+	change     = uuid.MustParse("b7c8d9e0-1f2a-4b3c-8d4e-5f6a7b8c9d0e")
 	session    = uuid.MustParse("0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d")
 	store      = uuid.MustParse("d4c3b2a1-f5e4-4b6a-9d8c-4d3c2b1a0f9e")
 	moment     = time.Date(2026, 11, 25, 12, 10, 0, 123456000, time.UTC)
@@ -59,14 +60,19 @@ var samples = map[string]domain.Event{
 	"daybook.account.password_reset_requested.v1":   domain.ResetRequested{ResetID: reset, ExpiresAt: moment},
 	"daybook.account.password_reset_link_opened.v1": domain.ResetLinkOpened{ResetID: reset},
 	"daybook.account.password_changed.v1":           domain.PasswordChanged{CredentialID: credential, Cause: domain.CauseReset, ResetID: &reset},
-	"daybook.account.deactivated.v1":                domain.AccountDeactivated{Reason: canary},
-	"daybook.account.reactivated.v1":                domain.AccountReactivated{Reason: canary},
-	"daybook.account.staff_granted.v1":              domain.StaffGranted{Reason: canary},
-	"daybook.account.staff_revoked.v1":              domain.StaffRevoked{Reason: canary},
-	"daybook.account.signed_in.v1":                  domain.SignedIn{SessionID: session, Cause: "password", Personal: origin},
-	"daybook.account.signed_out.v1":                 domain.SignedOut{SessionID: session, Cause: "request", Personal: origin},
-	"daybook.account.session_ended.v1":              domain.SessionEnded{SessionID: session, Cause: "request", Personal: origin},
-	"daybook.account.sign_in_refused.v1":            domain.SignInRefused{Count: 17, From: moment.Add(-15 * time.Minute), To: moment},
+	"daybook.account.address_change_requested.v1": domain.AddressChangeRequested{ChangeID: change, AddressClaim: "address-" + canary, ExpiresAt: moment,
+		Personal: domain.Seal(domain.NewAddress{Email: canary})},
+	"daybook.account.address_changed.v1": domain.AddressChanged{ChangeID: change, AddressClaim: "address-" + canary, FormerClaim: "address-" + canary,
+		Personal: domain.Seal(domain.NewAddress{Email: canary})},
+	"daybook.account.address_change_abandoned.v1": domain.AddressChangeAbandoned{ChangeID: change, Reason: canary},
+	"daybook.account.deactivated.v1":              domain.AccountDeactivated{Reason: canary},
+	"daybook.account.reactivated.v1":              domain.AccountReactivated{Reason: canary},
+	"daybook.account.staff_granted.v1":            domain.StaffGranted{Reason: canary},
+	"daybook.account.staff_revoked.v1":            domain.StaffRevoked{Reason: canary},
+	"daybook.account.signed_in.v1":                domain.SignedIn{SessionID: session, Cause: "password", Personal: origin},
+	"daybook.account.signed_out.v1":               domain.SignedOut{SessionID: session, Cause: "request", Personal: origin},
+	"daybook.account.session_ended.v1":            domain.SessionEnded{SessionID: session, Cause: "request", Personal: origin},
+	"daybook.account.sign_in_refused.v1":          domain.SignInRefused{Count: 17, From: moment.Add(-15 * time.Minute), To: moment},
 }
 
 // storedOf is the sample as it lies in the store; its box is in clear, so that it
