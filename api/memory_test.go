@@ -48,11 +48,14 @@ func (m *memory) Account(_ context.Context, id uuid.UUID) (domain.Account, error
 	return domain.Fold(domain.NewAccount(id), m.streams[domain.AccountStream(id)]...), m.failure
 }
 
-func (m *memory) Claim(_ context.Context, email domain.Email) (domain.Claim, error) {
+func (m *memory) Claim(ctx context.Context, email domain.Email) (domain.Claim, error) {
+	sum := sha256.Sum256([]byte(email.Canonical))
+	return m.ClaimAt(ctx, domain.AddressStream("k", sum[:]))
+}
+
+func (m *memory) ClaimAt(_ context.Context, stream string) (domain.Claim, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	sum := sha256.Sum256([]byte(email.Canonical))
-	stream := domain.AddressStream("k", sum[:])
 	claim := domain.NewClaim(stream)
 	for _, r := range m.streams[stream] {
 		claim = domain.EvolveClaim(claim, r)

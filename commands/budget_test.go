@@ -81,6 +81,48 @@ func TestRoundTrips(t *testing.T) {
 	}
 }
 
+// TestRoundTripsOfAnAddressChange: of a claim that nobody has ever had.
+func TestRoundTripsOfAnAddressChange(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	w.active(ada)
+	in := w.in(ada, secret)
+	ask := commands.RequestAddressChange{Email: augusta, Password: secret, Concealed: true}
+	var asked commands.Result
+	for _, c := range []struct {
+		name   string
+		budget spent
+		run    func() error
+	}{
+		// Try and credential, end of the tries; account, claim, its holder.
+		{"RequestAddressChange", spent{2, 3, 1}, func() (err error) {
+			asked, err = w.RequestAddressChange(ctx, caller(), in.Account.ID, ask)
+			return err
+		}},
+		{"AddressChange", spent{0, 1, 0}, func() error {
+			_, err := w.AddressChange(ctx, in.Account.ID, w.addressToken(asked.Account))
+			return err
+		}},
+		// Mark, other sessions, guard; account and both claims; claim, change, release.
+		{"ChangeAddress", spent{3, 3, 3}, func() error {
+			_, err := w.ChangeAddress(ctx, caller(), in.Account.ID, w.addressToken(asked.Account))
+			return err
+		}},
+		// Used again: the account twice, for the claim is read before it.
+		{"ChangeAddress again", spent{2, 2, 0}, func() error {
+			_, err := w.ChangeAddress(ctx, caller(), in.Account.ID, w.addressToken(asked.Account))
+			return err
+		}},
+	} {
+		var err error
+		got := w.counts.during(func() { err = c.run() })
+		must(t, err)
+		if got != c.budget {
+			t.Errorf("%s: %+v, want %+v", c.name, got, c.budget)
+		}
+	}
+}
+
 // openReset returns the mailed token of the open reset: one read.
 func (w *world) openReset(account domain.Account) string {
 	w.t.Helper()

@@ -20,7 +20,7 @@ func (h *Handler) ChangePassword(ctx context.Context, c Caller, id, session uuid
 	}
 	credential := h.derive(c, "credential", 0)
 	if account.Applied(c.CommandID) {
-		return Result{account}, h.keepSession(ctx, account, credential, session)
+		return Result{account}, h.keepSession(ctx, account, account.Credential == credential, session)
 	}
 	if err := h.proveCurrent(ctx, account, current); err != nil {
 		return Result{}, err
@@ -37,7 +37,7 @@ func (h *Handler) ChangePassword(ctx context.Context, c Caller, id, session uuid
 	if err != nil {
 		return Result{}, err
 	}
-	return Result{account}, h.keepSession(ctx, account, credential, session)
+	return Result{account}, h.keepSession(ctx, account, account.Credential == credential, session)
 }
 
 func (h *Handler) proveCurrent(ctx context.Context, account domain.Account, current string) error {
@@ -58,10 +58,10 @@ func (h *Handler) proveCurrent(ctx context.Context, account domain.Account, curr
 	return h.Credentials.SignInSucceeded(ctx, account.AddressClaim)
 }
 
-// keepSession carries the session over to the command's credential. A fold that
-// names a later one is left alone: that change has ended this session too.
-func (h *Handler) keepSession(ctx context.Context, account domain.Account, credential, session uuid.UUID) error {
-	if account.Credential == credential {
+// keepSession carries the session over the command's change, if that is the newest
+// that ends sessions: a later one has ended this session too.
+func (h *Handler) keepSession(ctx context.Context, account domain.Account, newest bool, session uuid.UUID) error {
+	if newest {
 		if _, err := h.Sessions.EndOthers(ctx, account, session); err != nil {
 			return err
 		}

@@ -19,7 +19,9 @@ import (
 type Config struct {
 	ResetLifetime      time.Duration // of a reset link; defaults to 10 minutes
 	ActivationLifetime time.Duration // of an activation link; defaults to 24 hours
-	Passwords          domain.PasswordPolicy
+	// AddressChangeLifetime is of the link to a new address; defaults to 1 hour.
+	AddressChangeLifetime time.Duration
+	Passwords             domain.PasswordPolicy
 	// IDKey keys the derivation of ids, so that a client's Idempotency-Key does
 	// not let it choose them. 32 bytes.
 	IDKey []byte
@@ -30,6 +32,7 @@ type Config struct {
 const (
 	defaultResetLifetime      = 10 * time.Minute
 	defaultActivationLifetime = 24 * time.Hour
+	defaultAddressLifetime    = time.Hour
 )
 
 // resetEnds is when the link of a reset that is asked for now ends.
@@ -40,6 +43,11 @@ func (h *Handler) resetEnds() time.Time {
 // activationEnds is when the link of an activation that is asked for now ends.
 func (h *Handler) activationEnds() time.Time {
 	return domain.Micro(h.Now().Add(cmp.Or(h.Config.ActivationLifetime, defaultActivationLifetime)))
+}
+
+// addressChangeEnds is when the link of a change that is asked for now ends.
+func (h *Handler) addressChangeEnds() time.Time {
+	return domain.Micro(h.Now().Add(cmp.Or(h.Config.AddressChangeLifetime, defaultAddressLifetime)))
 }
 
 // Handler runs the commands. Its fields are set once, before the first command.

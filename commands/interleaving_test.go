@@ -101,7 +101,7 @@ func (x *exploration) spend(c choice, last int) {
 	}
 }
 
-func newExploration(clients, preemptions, faults, fences int) *exploration {
+func newExploration(clients []actor, preemptions, faults, fences int) *exploration {
 	x := &exploration{preemptions: preemptions, faults: faults, fences: fences}
 	x.clients, x.store = clients, &memoryStore{}
 	return x
@@ -113,20 +113,20 @@ var thorough = os.Getenv("DAYBOOK_TEST_THOROUGH") != ""
 // TestTwoRegistrants tries all interleavings of two, each with a fault at any of
 // its calls.
 func TestTwoRegistrants(t *testing.T) {
-	explore(t, newExploration(2, -1, 2, 1))
-	explore(t, newExploration(2, -1, 1, 2))
+	explore(t, newExploration(registrants(2), -1, 2, 1))
+	explore(t, newExploration(registrants(2), -1, 1, 2))
 	if thorough {
-		explore(t, newExploration(2, -1, 2, 3))
+		explore(t, newExploration(registrants(2), -1, 2, 3))
 	}
 }
 
 // TestThreeRegistrants interrupts clients that could go on a bounded number of
 // times.
 func TestThreeRegistrants(t *testing.T) {
-	explore(t, newExploration(3, 2, 1, 2))
+	explore(t, newExploration(registrants(3), 2, 1, 2))
 	if thorough {
-		explore(t, newExploration(3, 2, 3, 2))
-		explore(t, newExploration(3, 3, 2, 2))
+		explore(t, newExploration(registrants(3), 2, 3, 2))
+		explore(t, newExploration(registrants(3), 3, 2, 2))
 	}
 }
 
@@ -144,7 +144,7 @@ func explore(t *testing.T, x *exploration) {
 // be found out.
 func TestWithoutTheFence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		x := newExploration(2, -1, 0, 1)
+		x := newExploration(registrants(2), -1, 0, 1)
 		x.store.fenceless = true
 		if _, err := x.explore(); err == nil {
 			t.Fatalf("no violation in %d schedules", x.schedules)
@@ -156,7 +156,7 @@ func TestWithoutTheFence(t *testing.T) {
 func TestRandomRegistrants(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		picks := rapid.SliceOfN(rapid.IntRange(0, 1<<20), 0, 120).Draw(r, "schedule")
-		s := schedule{clients: rapid.IntRange(3, 4).Draw(r, "clients"), store: &memoryStore{}}
+		s := schedule{clients: registrants(rapid.IntRange(3, 4).Draw(r, "clients")), store: &memoryStore{}}
 		s.choose = func(_ func() uint64, _ int, options []choice) (choice, bool) {
 			if len(picks) == 0 {
 				return options[0], true

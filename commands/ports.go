@@ -16,6 +16,8 @@ type Store interface {
 	Account(ctx context.Context, id uuid.UUID) (domain.Account, error)
 	// Claim folds the claim stream of the address.
 	Claim(ctx context.Context, email domain.Email) (domain.Claim, error)
+	// ClaimAt folds the claim stream with the name.
+	ClaimAt(ctx context.Context, stream string) (domain.Claim, error)
 	// Append writes all events or none and returns them with their places.
 	// domain.ErrConflict says that the stream was not at the revision.
 	Append(ctx context.Context, a domain.Append) ([]domain.Recorded, error)
@@ -75,7 +77,7 @@ type Sessions interface {
 	EndOne(ctx context.Context, account, id uuid.UUID) (found bool, err error)
 	// EndOthers ends the sessions opened with a credential older than the
 	// account's, but the one to keep, which gets the account's credential
-	// revision. An account that was not folded ends all others. It returns the
+	// revision and has seen the account as it is. An account that was not folded ends all others. It returns the
 	// ended ones.
 	EndOthers(ctx context.Context, a domain.Account, keep uuid.UUID) ([]domain.EndedSession, error)
 }
@@ -87,7 +89,7 @@ type Objects interface {
 
 // Notices mails what no event stands for.
 type Notices interface {
-	// AlreadyRegistered tells the owner of an address that somebody tried to
-	// register it; at most once an hour and account.
+	// AlreadyRegistered tells the owner of an address that somebody else wanted
+	// it for an account; at most once an hour and account.
 	AlreadyRegistered(ctx context.Context, account domain.Account) error
 }

@@ -115,41 +115,22 @@ func (h *Handler) obtainClaim(ctx context.Context, c Caller, r registration, cla
 			return done, err
 		}
 	}
-	_, err = h.Store.Append(ctx, domain.Append{
-		Stream: claim.Stream, Expected: claim.Revision,
-		Events: []domain.Event{domain.AddressClaimed{AccountID: account.ID}}, Metadata: h.metadata(c, "Register"),
-	})
-	if errors.Is(err, domain.ErrConflict) {
-		return false, nil
-	}
+	_, err = h.claim(ctx, c, "Register", claim, account.ID)
 	return false, err
 }
 
 // freeClaim reports whether the holder's claim may be taken over. A holder that
-// owns the address gets this attempt instead; one that never arrived is fenced.
+// owns the address gets this attempt instead.
 func (h *Handler) freeClaim(ctx context.Context, c Caller, r registration, claim domain.Claim, holder domain.Account) (free, done bool, err error) {
-	owns := holder.OwnsAddress() && holder.AddressClaim == claim.Stream
-	switch {
-	case owns && (holder.Status == domain.StatusPending || holder.Applied(c.CommandID)):
+	switch owner := owns(holder, claim); {
+	case owner && (holder.Status == domain.StatusPending || holder.Applied(c.CommandID)):
 		err := h.registerAgain(ctx, c, r, holder)
 		return false, err == nil, err
-	case owns:
+	case owner:
 		return false, false, h.refuseTaken(ctx, holder)
-	case holder.Status != domain.StatusNone:
-		return true, false, nil
-	case h.Now().Sub(claim.ClaimedAt).Abs() < fenceAfter:
-		return false, false, pause(ctx, 6)
 	}
-	fenced, err := h.fence(ctx, c, holder)
-	return fenced, false, err
-}
-
-// fence closes the empty stream of a lost registration.
-func (h *Handler) fence(ctx context.Context, c Caller, holder domain.Account) (bool, error) {
-	after, err := h.executeFrom(ctx, c, holder, step{
-		name: "AbandonRegistration", command: domain.AbandonRegistration{Reason: "superseded"},
-	})
-	return err == nil && after.Status == domain.StatusAbandoned, err
+	free, err = h.takeOver(ctx, c, claim, holder)
+	return free, false, err
 }
 
 func (h *Handler) refuseTaken(ctx context.Context, owner domain.Account) error {

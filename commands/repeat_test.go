@@ -50,7 +50,18 @@ func commandsToRepeat(w *world) map[string]func(h *commands.Handler, c commands.
 	w.pending("mail@example.com")
 	w.clock.advance(domain.ActivationMailInterval)
 	resetting, second := w.secondToken("resetting@example.com")
+	w.active("moving@example.com")
+	moving, movingToken := w.askAddress(w.in("moving@example.com", secret), "moved@example.com")
+	wanting := w.active("wanting@example.com")
 	return map[string]func(h *commands.Handler, c commands.Caller) (any, error){
+		"RequestAddressChange": func(h *commands.Handler, c commands.Caller) (any, error) {
+			result, err := h.RequestAddressChange(ctx, c, wanting.ID, commands.RequestAddressChange{Email: "wanted@example.com", Password: secret})
+			return result.Account.Email, err
+		},
+		"ChangeAddress": func(h *commands.Handler, c commands.Caller) (any, error) {
+			result, err := h.ChangeAddress(ctx, c, moving.ID, movingToken)
+			return result.Account.Email, err
+		},
 		"Register": func(h *commands.Handler, c commands.Caller) (any, error) {
 			return nil, h.Register(ctx, c, registration("new@example.com"))
 		},

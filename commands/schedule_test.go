@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -47,17 +48,47 @@ type call struct {
 	turn   chan fate
 }
 
-// schedule runs clients that register one address, one store call at a time, in
-// the order that choose says. It must run in a synctest bubble: the clients'
-// pauses cost no time there.
+// actor is what a client does, again and again while it has no answer.
+type actor struct {
+	run func(h *commands.Handler) error
+	// refusals are answers that may be right; trying later always is.
+	refusals []error
+	// forgets says that it begins anew after each claim, see nextRound.
+	forgets bool
+	// done says what must hold in the end when it was told that it succeeded.
+	done func(s *memoryStore) error
+}
+
+// registrant registers the address.
+func registrant(i int) actor {
+	return actor{forgets: true, refusals: []error{domain.ErrAddressTaken}, run: func(h *commands.Handler) error {
+		return h.Register(context.Background(), callerNumber(i), registration(ada))
+	}}
+}
+
+func registrants(n int) []actor {
+	actors := make([]actor, n)
+	for i := range actors {
+		actors[i] = registrant(i)
+		actors[i].refusals = nil // nobody has proved the address
+	}
+	return actors
+}
+
+// schedule runs clients that want one address, one store call at a time, in the
+// order that choose says. It must run in a synctest bubble: the clients' pauses
+// cost no time there.
 type schedule struct {
-	clients int
+	clients []actor
 	store   *memoryStore
-	choose  func(state func() uint64, last int, options []choice) (choice, bool)
+	// before, when set, is what has happened already.
+	before func(s *memoryStore)
+	choose func(state func() uint64, last int, options []choice) (choice, bool)
 
 	arrived  chan call
 	finished chan outcome
 	seen     []uint64 // per client: all that it has been told
+	told     []bool   // per client: it succeeded
 	faulty   []bool   // per client: has had its fault
 	waiting  map[int]call
 }
@@ -73,12 +104,16 @@ var errCutShort = errors.New("schedule cut short")
 // run returns what was violated, or errCutShort when choose wants no more.
 func (s *schedule) run() error {
 	s.store.reset()
+	if s.before != nil {
+		s.before(s.store)
+	}
 	s.arrived, s.finished = make(chan call), make(chan outcome)
-	s.seen, s.faulty, s.waiting = make([]uint64, s.clients), make([]bool, s.clients), map[int]call{}
+	n := len(s.clients)
+	s.seen, s.told, s.faulty, s.waiting = make([]uint64, n), make([]bool, n), make([]bool, n), map[int]call{}
 	for i := range s.clients {
 		go s.client(i)
 	}
-	err := s.steps(s.clients)
+	err := s.steps(n)
 	for _, c := range s.waiting { // only when cut short
 		c.turn <- crashes
 		<-s.finished
@@ -86,10 +121,30 @@ func (s *schedule) run() error {
 	if err != nil {
 		return err
 	}
-	if err := s.handler(s.store).Register(context.Background(), callerNumber(s.clients), registration(ada)); err != nil {
+	err = s.handler(s.store).Register(context.Background(), callerNumber(n), registration(ada))
+	if err != nil && !errors.Is(err, domain.ErrAddressTaken) {
 		return fmt.Errorf("a later registrant is refused: %w", err)
 	}
+	return s.checkEnd()
+}
+
+func (s *schedule) checkEnd() error {
+	for i, client := range s.clients {
+		if s.told[i] && client.done != nil {
+			if err := client.done(s.store); err != nil {
+				return fmt.Errorf("client %d was told that it succeeded: %w", i, err)
+			}
+		}
+	}
 	return s.store.checkEnd()
+}
+
+// allowed reports whether the answer may be right. Clients that fence each other
+// again and again are told to try later; that a later one gets through is checked
+// in the end.
+func (a actor) allowed(err error) bool {
+	return err == nil || domain.IsKind(err, domain.KindUnavailable) ||
+		slices.ContainsFunc(a.refusals, func(refusal error) bool { return errors.Is(err, refusal) })
 }
 
 func (s *schedule) steps(running int) error {
@@ -100,12 +155,10 @@ func (s *schedule) steps(running int) error {
 			case c := <-s.arrived:
 				s.waiting[c.client] = c
 			case o := <-s.finished:
-				// Clients that fence each other again and again are told to try
-				// later; that a later one gets through is checked in the end.
-				if o.err != nil && !domain.IsKind(o.err, domain.KindUnavailable) {
+				if !s.clients[o.client].allowed(o.err) {
 					return fmt.Errorf("client %d is refused: %w", o.client, o.err)
 				}
-				s.seen[o.client] = finished
+				s.seen[o.client], s.told[o.client] = finished, o.err == nil && !o.gone
 			}
 		}
 		if s.store.violation != nil || len(s.waiting) == 0 {
@@ -125,7 +178,7 @@ func (s *schedule) steps(running int) error {
 func (s *schedule) options(last int) []choice {
 	var options []choice
 	for i := range s.clients {
-		client := (max(last, 0) + i) % s.clients
+		client := (max(last, 0) + i) % len(s.clients)
 		c, ok := s.waiting[client]
 		if !ok {
 			continue
@@ -152,7 +205,7 @@ func (s *schedule) grant(chosen choice) {
 	case chosen.fate != runs:
 		s.faulty[c.client] = true
 		s.seen[c.client] = interrupted
-	case c.write && domain.IsAddressStream(c.stream):
+	case c.write && domain.IsAddressStream(c.stream) && s.clients[c.client].forgets:
 		s.seen[c.client] = nextRound
 	default:
 		s.seen[c.client] = mix(s.seen[c.client], mixString(c.stream), s.store.digests[c.stream], uint64(chosen.fate))
@@ -182,13 +235,13 @@ func (s *schedule) state() uint64 {
 	return sum
 }
 
-// client registers, and repeats the same command while it has no answer.
+// client repeats the same command while it has no answer.
 func (s *schedule) client(i int) {
 	result := outcome{client: i, gone: true}
 	defer func() { s.finished <- result }()
 	h := s.handler(gate{s, i})
 	for {
-		err := h.Register(context.Background(), callerNumber(i), registration(ada))
+		err := s.clients[i].run(h)
 		if !errors.Is(err, errLost) {
 			result = outcome{client: i, err: err}
 			return
@@ -206,7 +259,7 @@ var noon = time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 
 func (s *schedule) handler(store commands.Store) *commands.Handler {
 	return &commands.Handler{
-		Store: store, Credentials: noCredentials{}, Passwords: noPasswords{}, Notices: &notices{},
+		Store: store, Credentials: noCredentials{}, Passwords: noPasswords{}, Notices: &notices{}, Tokens: noTokens{}, Sessions: noSessions{},
 		Config: commands.Config{IDKey: make([]byte, 32)}, Now: func() time.Time { return noon },
 		Logger: slog.New(slog.DiscardHandler),
 	}
@@ -220,6 +273,22 @@ func (noCredentials) Stage(context.Context, domain.Credential) error { return ni
 type noPasswords struct{ commands.Passwords }
 
 func (noPasswords) Hash(context.Context, string) (string, error) { return "hash", nil }
+
+type noTokens struct{ commands.Tokens }
+
+func (noTokens) Matches(context.Context, string, domain.Purpose, uuid.UUID, uuid.UUID, time.Time) (bool, error) {
+	return true, nil
+}
+
+type noSessions struct{ commands.Sessions }
+
+func (noSessions) Suspect(context.Context, uuid.UUID, int64) error { return nil }
+
+func (noSessions) Settle(context.Context, domain.Account) error { return nil }
+
+func (noSessions) EndOthers(context.Context, domain.Account, uuid.UUID) ([]domain.EndedSession, error) {
+	return nil, nil
+}
 
 // gate lets a client's store calls through one at a time.
 type gate struct {
@@ -245,7 +314,11 @@ func (g gate) Account(ctx context.Context, id uuid.UUID) (account domain.Account
 }
 
 func (g gate) Claim(ctx context.Context, email domain.Email) (claim domain.Claim, err error) {
-	lost := g.pass(false, theClaim, func() { claim, err = g.s.store.Claim(ctx, email) })
+	return g.ClaimAt(ctx, claimOf(email))
+}
+
+func (g gate) ClaimAt(ctx context.Context, stream string) (claim domain.Claim, err error) {
+	lost := g.pass(false, stream, func() { claim, err = g.s.store.ClaimAt(ctx, stream) })
 	return claim, errors.Join(err, lost)
 }
 

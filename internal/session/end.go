@@ -42,16 +42,17 @@ func (s *Store) EndOne(ctx context.Context, account, id uuid.UUID) (found bool, 
 }
 
 // EndOthers ends the sessions that were opened with a credential older than the
-// account's, but the one to keep, which gets the account's credential revision,
-// and returns the ended ones. Of an account that was not folded
+// account's, but the one to keep, which gets the account's credential revision and
+// has seen the account as it is, and returns the ended ones. Of an account that was not folded
 // (domain.NewAccount), all others end.
 func (s *Store) EndOthers(ctx context.Context, a domain.Account, keep uuid.UUID) ([]domain.EndedSession, error) {
 	rows, err := s.Pool.Query(ctx, `
 		WITH kept AS (
-			UPDATE app.sessions SET credential_revision = greatest(credential_revision, $3)
+			UPDATE app.sessions SET credential_revision = greatest(credential_revision, $3),
+				account_revision = greatest(account_revision, $4)
 			WHERE session_id = $2 AND account_id = $1)
 		DELETE FROM app.sessions WHERE account_id = $1 AND session_id <> $2 AND (credential_revision < $3 OR $3 < 0)
-		RETURNING session_id, account_id`, a.ID, keep, a.CredentialRevision)
+		RETURNING session_id, account_id`, a.ID, keep, a.CredentialRevision, a.Revision)
 	if err != nil {
 		return nil, err
 	}
