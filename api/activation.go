@@ -76,12 +76,15 @@ func (s *Server) activate(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.Commands.Activate(r.Context(), caller, id, token)
+	result, err := s.Commands.Activate(r.Context(), caller, id, token)
 	if domain.IsKind(err, domain.KindInvalid) {
 		return redirect(w, s.Config.linkRefusedURL())
 	}
 	if err != nil {
 		return fmt.Errorf("activate: %w", err)
+	}
+	if result.NewPassword != "" {
+		return redirect(w, s.Config.newPasswordURL(id, result.NewPassword))
 	}
 	return redirect(w, s.Config.confirmedURL())
 }

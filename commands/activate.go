@@ -39,16 +39,33 @@ func (h *Handler) Activation(ctx context.Context, account uuid.UUID, token strin
 	return activation, nil
 }
 
-// Activate uses the link of one attempt.
-func (h *Handler) Activate(ctx context.Context, c Caller, id uuid.UUID, token string) (Result, error) {
+// Activated is the account after its activation.
+type Activated struct {
+	Result
+	// NewPassword is the second token of a reset, for whoever was invited: there is
+	// no password yet. Empty for everybody else.
+	NewPassword string
+}
+
+// Activate uses the link of one attempt. Whoever was invited gets the token to
+// choose a password with.
+func (h *Handler) Activate(ctx context.Context, c Caller, id uuid.UUID, token string) (Activated, error) {
 	account, activation, err := h.findActivation(ctx, id, token)
 	if err != nil {
-		return Result{}, err
+		return Activated{}, err
 	}
-	account, err = h.executeFrom(ctx, c, account, step{
-		name: "Activate", command: domain.Activate{ActivationID: activation.ID},
-	})
-	return Result{account}, err
+	use := domain.Activate{ActivationID: activation.ID}
+	do := step{name: "Activate", command: use}
+	if activation.Invitation() {
+		reset := domain.RequestReset{ResetID: h.derive(c, "reset", 0), ExpiresAt: h.resetEnds()}
+		do = step{name: "AcceptInvitation", command: domain.AcceptInvitation{Activate: use, RequestReset: reset}}
+	}
+	account, err = h.executeFrom(ctx, c, account, do)
+	if err != nil || !activation.Invitation() || !account.Reset.Open(h.Now()) {
+		return Activated{Result: Result{account}}, err
+	}
+	second, err := h.Tokens.Token(ctx, domain.PurposeNewPassword, id, account.Reset.ID, account.Reset.ExpiresAt)
+	return Activated{Result{account}, second}, err
 }
 
 // findActivation finds the attempt by its token, which does not name it: every

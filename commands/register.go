@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/google/uuid"
+
 	"daybook/domain"
 )
 
@@ -27,6 +29,9 @@ type registration struct {
 	email domain.Email
 	names domain.Names
 	phc   string
+	// staff is why an operator opens the account with staff rights, and without a
+	// password; empty for everybody else.
+	staff string
 }
 
 // Register opens the account. When the address has an active owner, the owner
@@ -37,6 +42,10 @@ func (h *Handler) Register(ctx context.Context, c Caller, in Register) error {
 	if err != nil {
 		return err
 	}
+	return h.register(ctx, c, r)
+}
+
+func (h *Handler) register(ctx context.Context, c Caller, r registration) error {
 	for attempt := 0; attempt < maxAttempts; {
 		done, fenced, err := h.tryRegister(ctx, c, r, attempt)
 		if done || err != nil {
@@ -58,7 +67,7 @@ func (h *Handler) checkRegistration(ctx context.Context, in Register) (registrat
 		return registration{}, err
 	}
 	phc, err := h.Passwords.Hash(ctx, password)
-	return registration{email, domain.Names{FirstName: first, LastName: last}, phc}, err
+	return registration{email: email, names: domain.Names{FirstName: first, LastName: last}, phc: phc}, err
 }
 
 // tryRegister makes one attempt under one account id. fenced says that somebody
@@ -87,15 +96,17 @@ func (h *Handler) tryRegister(ctx context.Context, c Caller, r registration, att
 // openAccount appends the first events, under no-stream: a fence or a twin of
 // this very command may have been faster.
 func (h *Handler) openAccount(ctx context.Context, c Caller, r registration, claim domain.Claim, account domain.Account) (done, fenced bool, err error) {
-	_, err = h.executeFrom(ctx, c, account, step{
-		name: "Register",
-		command: domain.Register{
-			AddressClaim: claim.Stream, Email: r.email.Spelling, Names: r.names,
-			ActivationID: h.derive(c, "activation", 0), CredentialID: h.derive(c, "credential", 0),
-			ExpiresAt: h.activationEnds(),
-		},
-		stage: h.stage(c, r.phc),
-	})
+	opening := domain.Register{
+		AddressClaim: claim.Stream, Email: r.email.Spelling, Names: r.names,
+		ActivationID: h.derive(c, "activation", 0), CredentialID: h.derive(c, "credential", 0),
+		ExpiresAt: h.activationEnds(),
+	}
+	do := step{name: "Register", command: opening, stage: h.stage(c, r.phc)}
+	if r.staff != "" {
+		opening.CredentialID = uuid.Nil
+		do = step{name: "CreateStaff", command: domain.CreateStaff{Register: opening, Reason: r.staff}}
+	}
+	_, err = h.executeFrom(ctx, c, account, do)
 	if errors.Is(err, domain.ErrAddressTaken) {
 		return false, true, nil
 	}
@@ -123,6 +134,8 @@ func (h *Handler) obtainClaim(ctx context.Context, c Caller, r registration, cla
 // owns the address gets this attempt instead.
 func (h *Handler) freeClaim(ctx context.Context, c Caller, r registration, claim domain.Claim, holder domain.Account) (free, done bool, err error) {
 	switch owner := owns(holder, claim); {
+	case owner && r.staff != "":
+		return false, false, domain.ErrAddressTaken
 	case owner && (holder.Status == domain.StatusPending || holder.Applied(c.CommandID)):
 		err := h.registerAgain(ctx, c, r, holder)
 		return false, err == nil, err

@@ -41,7 +41,8 @@ type Account struct {
 	// person sees; a stranger's reset request does not move it.
 	Version int64
 
-	// Credential is the one that counts; zero before activation.
+	// Credential is the one that counts; zero before activation, and after that of
+	// an invitation until a password is chosen.
 	Credential uuid.UUID
 	// CredentialRevision is the revision of the event that named Credential, or of
 	// a later change of address. Sessions opened with an older one are over.
@@ -73,7 +74,7 @@ type Profile struct {
 // Activation is one attempt to prove the mailbox.
 type Activation struct {
 	ID           uuid.UUID
-	CredentialID uuid.UUID
+	CredentialID uuid.UUID // zero of an invitation
 	Names        Names
 	RequestedAt  time.Time // of the first request with this id
 	MailedAt     time.Time // of the last request with this id
@@ -130,6 +131,10 @@ func (a Account) LastActivation() (Activation, bool) {
 	}
 	return last, true
 }
+
+// Invitation reports whether an operator made the attempt, which brings no
+// password.
+func (v Activation) Invitation() bool { return v.CredentialID == uuid.Nil }
 
 // Open reports whether the attempt's link still works at the time.
 func (v Activation) Open(now time.Time) bool { return now.Before(v.ExpiresAt) }

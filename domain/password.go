@@ -118,9 +118,15 @@ type GrantStaff struct {
 	Staff  bool
 }
 
+// ErrNotProved refuses staff rights for whoever registered an address that is not
+// proved to be theirs.
+var ErrNotProved = Refuse(KindConflict, "not_proved", "The address of the account is not proved yet. Give the rights once it is")
+
 // Decide appends only what changes the account.
 func (c GrantStaff) Decide(a Account, _ time.Time) ([]Event, error) {
 	switch {
+	case c.Staff && a.Status == StatusPending:
+		return nil, ErrNotProved
 	case !a.OwnsAddress() || a.Staff == c.Staff:
 		return nil, nil
 	case c.Staff:

@@ -46,6 +46,23 @@ func (c Register) Decide(a Account, _ time.Time) ([]Event, error) {
 	}, nil
 }
 
+// CreateStaff is the command of an operator to open an account for somebody, with
+// staff rights and without a password: its CredentialID is zero.
+type CreateStaff struct {
+	Register
+	Reason string
+}
+
+// Decide opens the account as Register does. The rights count once the mailbox is
+// proved; until a password is chosen, nobody can sign in.
+func (c CreateStaff) Decide(a Account, now time.Time) ([]Event, error) {
+	events, err := c.Register.Decide(a, now)
+	if err != nil {
+		return nil, err
+	}
+	return append(events, StaffGranted{c.Reason}), nil
+}
+
 // RegisterAgain is the command to try a registration of an address whose
 // account was never activated: an attempt of its own, beside the others.
 type RegisterAgain struct {
@@ -56,7 +73,9 @@ type RegisterAgain struct {
 }
 
 // Decide adds the attempt if the last activation mail is old enough; asking
-// sooner changes nothing, so nobody can flood a mailbox.
+// sooner changes nothing, so nobody can flood a mailbox. Of an account that an
+// operator made, the invitation is mailed again instead: a stranger's password must
+// not come by rights that were given to somebody else.
 func (c RegisterAgain) Decide(a Account, now time.Time) ([]Event, error) {
 	if a.Status != StatusPending {
 		return nil, ErrAddressTaken
@@ -64,6 +83,9 @@ func (c RegisterAgain) Decide(a Account, now time.Time) ([]Event, error) {
 	last, ok := a.LastActivation()
 	if ok && now.Sub(last.MailedAt) < ActivationMailInterval || a.mailsUsedUp(now) {
 		return nil, nil
+	}
+	if ok && last.Invitation() {
+		return []Event{invite(last, c.ActivationID, c.ExpiresAt, now)}, nil
 	}
 	return []Event{ActivationRequested{c.ActivationID, c.CredentialID, c.ExpiresAt, Seal(c.Names)}}, nil
 }
@@ -84,10 +106,16 @@ func (c RequestActivation) Decide(a Account, now time.Time) ([]Event, error) {
 	if a.mailsUsedUp(now) {
 		return nil, nil
 	}
+	return []Event{invite(last, c.ActivationID, c.ExpiresAt, now)}, nil
+}
+
+// invite asks for the last link once more, or for a new one with the same names and
+// credential when less than half of its life is left.
+func invite(last Activation, id uuid.UUID, expires, now time.Time) Event {
 	if halfLeft(last.RequestedAt, last.ExpiresAt, now) {
-		return []Event{ActivationRequested{last.ID, last.CredentialID, last.ExpiresAt, Seal(last.Names)}}, nil
+		id, expires = last.ID, last.ExpiresAt
 	}
-	return []Event{ActivationRequested{c.ActivationID, last.CredentialID, c.ExpiresAt, Seal(last.Names)}}, nil
+	return ActivationRequested{id, last.CredentialID, expires, Seal(last.Names)}
 }
 
 // Activate is the command of somebody who holds the link of an attempt.
@@ -100,6 +128,22 @@ func (c Activate) Decide(a Account, now time.Time) ([]Event, error) {
 		return nil, ErrActivationInvalid
 	}
 	return []Event{AccountActivated{activation.ID, activation.CredentialID}}, nil
+}
+
+// AcceptInvitation is the command of somebody who holds the link of an invitation.
+type AcceptInvitation struct {
+	Activate
+	RequestReset // by which the first password is chosen
+}
+
+// Decide activates as Activate does, and asks for a reset in the same append: an
+// invitation brings no password.
+func (c AcceptInvitation) Decide(a Account, now time.Time) ([]Event, error) {
+	events, err := c.Activate.Decide(a, now)
+	if err != nil {
+		return nil, err
+	}
+	return append(events, ResetRequested(c.RequestReset)), nil
 }
 
 // AbandonRegistration is the fence: it claims the empty stream of a

@@ -18,6 +18,7 @@ import (
 
 type accountCommand struct {
 	Show        accountShowCommand        `cmd:"" help:"Show an account and its open sessions."`
+	CreateStaff accountCreateStaffCommand `cmd:"" help:"Open an account with staff rights. A mailed link proves the address and leads to the choice of a password."`
 	Deactivate  accountDeactivateCommand  `cmd:"" help:"Shut an account: its sessions and links are dead at once."`
 	Reactivate  accountReactivateCommand  `cmd:"" help:"Open a shut account again; the person signs in anew."`
 	GrantStaff  accountGrantStaffCommand  `cmd:"" help:"Give staff rights."`
@@ -38,8 +39,10 @@ type accountChange struct {
 
 const maxReason = 200
 
-func (c accountChange) check() error {
-	if strings.TrimSpace(c.Reason) == "" || len(c.Reason) > maxReason || strings.ContainsFunc(c.Reason, func(r rune) bool { return !unicode.IsPrint(r) || r == unicode.ReplacementChar }) {
+func (c accountChange) check() error { return checkReason(c.Reason) }
+
+func checkReason(reason string) error {
+	if strings.TrimSpace(reason) == "" || len(reason) > maxReason || strings.ContainsFunc(reason, func(r rune) bool { return !unicode.IsPrint(r) || r == unicode.ReplacementChar }) {
 		return fmt.Errorf("--reason must have 1 to %d bytes of printable text", maxReason)
 	}
 	return nil
@@ -54,17 +57,17 @@ type (
 )
 
 // accountCommands are the commands that need neither passwords nor objects.
-func (o *operator) accountCommands(logger *slog.Logger) *commands.Handler {
+func (o *operator) accountCommands(s *Settings, logger *slog.Logger) *commands.Handler {
 	return &commands.Handler{
 		Store: o.repository, Sessions: o.sessions, Now: time.Now, Logger: logger,
-		Config: commands.Config{IDKey: o.idKey, Producer: producer()},
+		Config: commands.Config{IDKey: o.idKey, Producer: producer(), ActivationLifetime: s.ActivationLifetime},
 	}
 }
 
 // Run shows what the stream says; no view is asked.
 func (c accountShowCommand) Run(i *invocation) error {
 	return i.withRecords(func(ctx context.Context, o *operator) error {
-		account, err := o.accountCommands(i.logger).FindAccount(ctx, c.Account)
+		account, err := o.accountCommands(i.settings, i.logger).FindAccount(ctx, c.Account)
 		if err != nil {
 			return plain(err)
 		}
@@ -94,13 +97,12 @@ func (i *invocation) changeAccount(c accountChange, change func(context.Context,
 		return err
 	}
 	return i.withRecords(func(ctx context.Context, o *operator) error {
-		h := o.accountCommands(i.logger)
+		h := o.accountCommands(i.settings, i.logger)
 		account, err := h.FindAccount(ctx, c.Account)
 		if err != nil {
 			return plain(err)
 		}
-		caller := commands.Caller{CommandID: uuid.New(), Actor: domain.SystemActor(consoleActor)}
-		result, err := change(ctx, h, caller, account.ID)
+		result, err := change(ctx, h, console(), account.ID)
 		if err != nil {
 			return plain(err)
 		}
@@ -109,6 +111,11 @@ func (i *invocation) changeAccount(c accountChange, change func(context.Context,
 		}
 		return i.showAccount(ctx, o, result.Account)
 	})
+}
+
+// console is the caller of what is done at the machine itself.
+func console() commands.Caller {
+	return commands.Caller{CommandID: uuid.New(), Actor: domain.SystemActor(consoleActor)}
 }
 
 // plain takes the sentence of a refusal; its code is for programs.

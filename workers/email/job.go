@@ -21,6 +21,7 @@ const (
 	kindPasswordChanged   kind = "password_changed"
 	kindAlreadyRegistered kind = "already_registered"
 	kindNewDevice         kind = "new_device"
+	kindInvitation        kind = "invitation"
 )
 
 const (

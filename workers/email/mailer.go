@@ -95,7 +95,7 @@ func (m *Mailer) compose(ctx context.Context, t task, account domain.Account) (l
 func (m *Mailer) facts(ctx context.Context, t task, account domain.Account) (facts, error) {
 	f := facts{Name: greetingName(account.Profile.FirstName), Host: m.host, At: instant(t.occurredAt)}
 	switch t.mail {
-	case kindActivation:
+	case kindActivation, kindInvitation:
 		activation, _ := account.Activation(t.request)
 		f.Name = greetingName(activation.Names.FirstName)
 		return m.withLink(ctx, f, t, domain.PurposeActivation, activation.RequestedAt, activation.ExpiresAt)

@@ -45,6 +45,7 @@ type wording struct {
 // anything that a person has typed.
 var wordings = map[kind]wording{
 	kindActivation:        {"Please, verify your account", "Verify my account", "/users/register/confirm"},
+	kindInvitation:        {"An account was opened for you", "Choose my password", "/users/register/confirm"},
 	kindReset:             {"Password reset instructions", "Choose a new password", "/users/password-change/confirm/change-password"},
 	kindPasswordChanged:   {subject: "Your password was changed"},
 	kindAlreadyRegistered: {subject: "You already have an account"},

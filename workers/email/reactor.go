@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
@@ -157,6 +158,9 @@ func jobOf(event domain.Stored) (job eventJob, wanted bool, err error) {
 	switch e := recorded.Event.(type) {
 	case domain.ActivationRequested:
 		job.Mail, job.Request, job.Until = kindActivation, e.ActivationID, e.ExpiresAt
+		if e.CredentialID == uuid.Nil {
+			job.Mail = kindInvitation
+		}
 	case domain.ResetRequested:
 		job.Mail, job.Request, job.Until = kindReset, e.ResetID, e.ExpiresAt
 	case domain.PasswordChanged:

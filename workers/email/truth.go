@@ -28,7 +28,7 @@ func untrue(t task, a domain.Account, now time.Time) string {
 		return erased
 	}
 	switch t.mail {
-	case kindActivation:
+	case kindActivation, kindInvitation:
 		return untrueActivation(t, a, now)
 	case kindReset:
 		return untrueReset(t, a, now)
