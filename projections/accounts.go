@@ -1,6 +1,7 @@
 package projections
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/google/uuid"
@@ -21,6 +22,16 @@ func (Accounts) Wants(stream string) bool { return domain.IsAccountStream(stream
 
 // Personal implements View.
 func (Accounts) Personal() bool { return true }
+
+func (Accounts) whose() string { return "id" }
+
+func (Accounts) same(account uuid.UUID, events []domain.Recorded, rows []json.RawMessage) (bool, error) {
+	var want []Account
+	if len(events) > 0 {
+		want = append(want, AccountOf(domain.Fold(domain.NewAccount(account), events...)))
+	}
+	return sameRows(want, rows, nil)
+}
 
 // accountChange is what a run of an account's events changes in its row. Nil
 // leaves a column as it is.

@@ -1,6 +1,7 @@
 package projections
 
 import (
+	"encoding/json"
 	"strings"
 	"time"
 
@@ -28,6 +29,58 @@ func (Activity) Wants(stream string) bool {
 
 // Personal implements View.
 func (Activity) Personal() bool { return true }
+
+func (Activity) whose() string { return "account_id" }
+
+// same goes by what each event sets, and by the account's fold for the names that
+// count. Positions are not told by every store, and an erased person's fields are
+// blank or absent, depending on when it was.
+func (Activity) same(account uuid.UUID, events []domain.Recorded, rows []json.RawMessage) (bool, error) {
+	folded := domain.NewAccount(account)
+	var want []activityRow
+	seen := map[uuid.UUID]bool{} // a sign-in may be stored twice
+	for _, r := range events {
+		if seen[r.ID] {
+			continue
+		}
+		seen[r.ID] = true
+		if !domain.IsAccountStream(r.Stream) {
+			want = append(want, *newActivityRow(r, accessActivity))
+			continue
+		}
+		row := newActivityRow(r, accountActivity)
+		folded = domain.Evolve(folded, r)
+		if row.Type == domain.NameOf(domain.AccountActivated{}) {
+			row.Fields = namedFields(domain.Names{FirstName: folded.Profile.FirstName, LastName: folded.Profile.LastName})
+		}
+		want = append(want, *row)
+	}
+	pending := folded.Status == domain.StatusPending
+	return sameRows(want, rows, func(row *activityRow) bool {
+		row.Position, row.FirstRevision = 0, 0
+		if !pending {
+			row.Names = nil
+		}
+		if folded.Erased {
+			row.erase()
+		}
+		return row.Stream == accountActivity || time.Since(row.At) < accessKept
+	})
+}
+
+// erase leaves what of an erased person's row is not the same whenever it was made:
+// anything that is not blank stays.
+func (row *activityRow) erase() {
+	row.Erased = false
+	for field, value := range row.Fields {
+		if value == "" {
+			delete(row.Fields, field)
+		}
+	}
+	if len(row.Fields) == 0 {
+		row.Fields = nil
+	}
+}
 
 const (
 	accountActivity = "account"

@@ -1,6 +1,7 @@
 package projections
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/google/uuid"
@@ -25,6 +26,30 @@ func (Presence) Wants(stream string) bool {
 
 // Personal implements View.
 func (Presence) Personal() bool { return false }
+
+func (Presence) whose() string { return "account_id" }
+
+func (Presence) same(account uuid.UUID, events []domain.Recorded, rows []json.RawMessage) (bool, error) {
+	var want []presenceRow
+	seen := map[uuid.UUID]bool{} // a sign-in may be stored twice
+	for _, r := range events {
+		_, signedIn := r.Event.(domain.SignedIn)
+		if (signedIn || r.Metadata.Actor == domain.AccountActor(account)) && !seen[r.ID] {
+			seen[r.ID] = true
+			want = append(want, presenceRow{r.ID, account, r.Metadata.OccurredAt, domain.NameOf(r.Event)})
+		}
+	}
+	return sameRows(want, rows, func(row *presenceRow) bool { return !isAccess(row.Type) || time.Since(row.At) < accessKept })
+}
+
+// isAccess tells events of access streams, of which old ones disappear.
+func isAccess(name string) bool {
+	switch name {
+	case domain.NameOf(domain.SignedIn{}), domain.NameOf(domain.SignedOut{}), domain.NameOf(domain.SessionEnded{}), domain.NameOf(domain.SignInRefused{}):
+		return true
+	}
+	return false
+}
 
 type presenceRow struct {
 	EventID   uuid.UUID `json:"event_id"`

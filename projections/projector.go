@@ -2,6 +2,7 @@ package projections
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -32,6 +33,12 @@ type View interface {
 	// Queue adds what the events change to the batch, folded per row. It does
 	// no I/O. Applying the same events again must change nothing.
 	Queue(batch *pgx.Batch, events []domain.Recorded) error
+
+	// whose is the column that says whose a row is.
+	whose() string
+	// same reports whether the rows, as JSON, are what a fold of the account's
+	// events says, without looking at how Queue comes to them.
+	same(account uuid.UUID, events []domain.Recorded, rows []json.RawMessage) (bool, error)
 }
 
 // Projector feeds one view from the event store. It is a Watermill handler for

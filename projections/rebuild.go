@@ -1,15 +1,13 @@
 package projections
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -38,8 +36,8 @@ type Rebuild struct {
 	// Log reads the event store, Tail tells where it ends now.
 	Log  Log
 	Tail func(ctx context.Context) (uint64, error)
-	// History reads the stream of an account.
-	History func(ctx context.Context, account uuid.UUID) ([]domain.Recorded, error)
+	// Stream reads a stream from a revision on.
+	Stream func(ctx context.Context, name string, from int64) iter.Seq2[domain.Stored, error]
 	// Progress, when set, is told after each batch.
 	Progress func(Progress)
 }
@@ -104,99 +102,4 @@ func (r *Rebuild) start(ctx context.Context, v Version) (*Projector, error) {
 	p := &Projector{Pool: r.Pool, Vault: r.Vault, View: r.View, Logger: r.Logger, Version: v}
 	_, err := p.Start(ctx)
 	return p, err
-}
-
-// catchUp applies what lies behind the checkpoint and returns how much that was.
-func (r *Rebuild) catchUp(ctx context.Context, p *Projector) (events int, err error) {
-	tail, err := r.Tail(ctx)
-	if err != nil {
-		return 0, err
-	}
-	began, from := time.Now(), p.checkpoint.Position
-	batch := make([]domain.Stored, 0, rebuildBatch)
-	flush := func() error {
-		err := p.Apply(ctx, batch)
-		if err == nil {
-			events += len(batch)
-			batch = batch[:0]
-		}
-		return err
-	}
-	for event, err := range r.Log(ctx, from) {
-		if err != nil {
-			return events, err
-		}
-		if batch = append(batch, event); len(batch) == rebuildBatch {
-			if err := flush(); err != nil {
-				return events, err
-			}
-			r.tell(events, began, from, p.checkpoint.Position, tail)
-		}
-	}
-	if err := flush(); err != nil || events == 0 {
-		return events, err
-	}
-	r.tell(events, began, from, tail, tail) // what lies behind, if anything, is not ours
-	return events, nil
-}
-
-func (r *Rebuild) tell(events int, began time.Time, from, position, tail uint64) {
-	if r.Progress == nil {
-		return
-	}
-	took := time.Since(began)
-	p := Progress{Events: events, Rate: float64(events) / took.Seconds(), Done: 1}
-	if position < tail {
-		p.Done = float64(position) / float64(tail)
-		p.Left = time.Duration(float64(took) * float64(tail-position) / float64(position-from)).Round(time.Second)
-	}
-	r.Progress(p)
-}
-
-// Compare compares rows of the next version with fresh folds of their streams: as
-// many as given, drawn at random, or all of them with 0. Only Accounts has folds
-// to be compared with; of other views it compares none.
-func (r *Rebuild) Compare(ctx context.Context, sample int) (compared int, err error) {
-	if r.View != (Accounts{}) {
-		return 0, nil
-	}
-	sql := `SELECT to_jsonb(v) FROM ` + Next.table(r.View) + ` v`
-	if sample > 0 {
-		sql += fmt.Sprintf(` ORDER BY random() LIMIT %d`, sample)
-	}
-	rows, err := r.Pool.Query(ctx, sql)
-	if err != nil {
-		return 0, err
-	}
-	var row json.RawMessage
-	_, err = pgx.ForEachRow(rows, []any{&row}, func() error {
-		compared++
-		return r.compare(ctx, row)
-	})
-	return compared, err
-}
-
-// compare folds up to where the row is: the stream may have gone on.
-func (r *Rebuild) compare(ctx context.Context, row json.RawMessage) error {
-	account, err := DecodeAccount(row)
-	if err != nil {
-		return err
-	}
-	history, err := r.History(ctx, account.ID)
-	if err != nil {
-		return err
-	}
-	if int64(len(history)) <= account.Revision {
-		return fmt.Errorf("%w: %s", ErrNotCompared, account.ID)
-	}
-	folded := AccountOf(domain.Fold(domain.NewAccount(account.ID), history[:account.Revision+1]...))
-	shown, err := json.Marshal(account)
-	if err != nil {
-		return err
-	}
-	wanted, err := json.Marshal(folded)
-	if err == nil && !bytes.Equal(shown, wanted) {
-		err = fmt.Errorf("%w: %s", ErrNotCompared, account.ID)
-	}
-	return err
 }

@@ -20,7 +20,7 @@ import (
 func (w *world) rebuild(view View) *Rebuild {
 	return &Rebuild{
 		Pool: w.pool, Vault: w.repo.Vault, View: view, Logger: slog.New(slog.DiscardHandler),
-		Log: w.repo.Client.ReadAll, Tail: w.repo.Client.Tail, History: w.repo.History,
+		Log: w.repo.Client.ReadAll, Tail: w.repo.Client.Tail, Stream: w.repo.Client.ReadStream,
 	}
 }
 

@@ -1,6 +1,8 @@
 package projections
 
 import (
+	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -21,6 +23,54 @@ func (Registrations) Wants(stream string) bool { return domain.IsAccountStream(s
 
 // Personal implements View.
 func (Registrations) Personal() bool { return false }
+
+func (Registrations) whose() string { return "account_id" }
+
+// registration is a row as a fold says it.
+type registration struct {
+	AccountID    uuid.UUID   `json:"account_id"`
+	Revision     int64       `json:"revision"`
+	AttemptIDs   []uuid.UUID `json:"attempt_ids"`
+	Attempts     int         `json:"attempts"`
+	MailRequests int         `json:"mail_requests"`
+	RegisteredAt *time.Time  `json:"registered_at"`
+	ActivatedAt  *time.Time  `json:"activated_at"`
+	ExpiredAt    *time.Time  `json:"expired_at"`
+	AbandonedAt  *time.Time  `json:"abandoned_at"`
+}
+
+func (Registrations) same(account uuid.UUID, events []domain.Recorded, rows []json.RawMessage) (bool, error) {
+	var want []registration
+	if len(events) > 0 {
+		want = append(want, foldRegistration(account, events))
+	}
+	return sameRows(want, rows, nil)
+}
+
+func foldRegistration(account uuid.UUID, events []domain.Recorded) registration {
+	folded := registration{AccountID: account, AttemptIDs: []uuid.UUID{}}
+	for _, r := range events {
+		at := &r.Metadata.OccurredAt
+		folded.Revision = r.Revision
+		switch e := r.Event.(type) {
+		case domain.AccountRegistered:
+			folded.RegisteredAt = at
+		case domain.ActivationRequested:
+			folded.MailRequests++
+			if !slices.Contains(folded.AttemptIDs, e.ActivationID) {
+				folded.AttemptIDs = append(folded.AttemptIDs, e.ActivationID)
+			}
+		case domain.AccountActivated:
+			folded.ActivatedAt = at
+		case domain.RegistrationExpired:
+			folded.ExpiredAt = at
+		case domain.RegistrationAbandoned:
+			folded.AbandonedAt = at
+		}
+	}
+	folded.Attempts = len(folded.AttemptIDs)
+	return folded
+}
 
 // registrationChange is what a run of an account's events changes in its row.
 type registrationChange struct {

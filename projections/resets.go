@@ -1,6 +1,7 @@
 package projections
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/google/uuid"
@@ -21,6 +22,63 @@ func (Resets) Wants(stream string) bool { return domain.IsAccountStream(stream) 
 
 // Personal implements View.
 func (Resets) Personal() bool { return false }
+
+func (Resets) whose() string { return "account_id" }
+
+// reset is a row as a fold says it.
+type reset struct {
+	ResetID           uuid.UUID  `json:"reset_id"`
+	AccountID         uuid.UUID  `json:"account_id"`
+	RequestedRevision int64      `json:"requested_revision"`
+	MailRevision      int64      `json:"mail_revision"`
+	MailRequests      int        `json:"mail_requests"`
+	RequestedAt       time.Time  `json:"requested_at"`
+	ExpiresAt         time.Time  `json:"expires_at"`
+	LinkOpenedAt      *time.Time `json:"link_opened_at"`
+	ChangedAt         *time.Time `json:"changed_at"`
+	SupersededAt      *time.Time `json:"superseded_at"`
+	ClosedAt          *time.Time `json:"closed_at"`
+}
+
+func (Resets) same(account uuid.UUID, events []domain.Recorded, rows []json.RawMessage) (bool, error) {
+	return sameRows(foldResets(account, events), rows, nil)
+}
+
+// foldResets walks the account's history with the one reset that can be open: the
+// last one.
+func foldResets(account uuid.UUID, events []domain.Recorded) (folded []reset) {
+	var last *reset
+	for _, r := range events {
+		at := r.Metadata.OccurredAt
+		open := last != nil && last.ChangedAt == nil && last.ClosedAt == nil && at.Before(last.ExpiresAt)
+		switch e := r.Event.(type) {
+		case domain.ResetRequested:
+			if last == nil || last.ResetID != e.ResetID {
+				if open {
+					last.SupersededAt = &at
+				}
+				folded = append(folded, reset{ResetID: e.ResetID, AccountID: account, RequestedRevision: r.Revision, RequestedAt: at, ExpiresAt: e.ExpiresAt})
+				last = &folded[len(folded)-1]
+			}
+			last.MailRequests, last.MailRevision = last.MailRequests+1, r.Revision
+		case domain.ResetLinkOpened:
+			if last != nil {
+				last.LinkOpenedAt = &at
+			}
+		case domain.PasswordChanged:
+			if last != nil && e.ResetID != nil {
+				last.ChangedAt = &at
+			} else if open {
+				last.ClosedAt = &at
+			}
+		case domain.AddressChanged, domain.AccountDeactivated:
+			if open {
+				last.ClosedAt = &at
+			}
+		}
+	}
+	return folded
+}
 
 // resetRow is what a batch says of one reset. RequestedRevision is nil when it
 // was requested before the batch.

@@ -132,7 +132,7 @@ func TestRebuildCommand(t *testing.T) {
 	s.awaitRow(t, email, "Ann")
 	operate(t, settings.DatabaseURL, `UPDATE readmodel.accounts SET first_name = 'Nobody'`)
 	_, notes := mustConsole(t, settings, "rebuild", "accounts", "--all")
-	for _, told := range []string{"100 %", "a second", "1 rows equal", "--rollback"} {
+	for _, told := range []string{"100 %", "a second", "1 accounts equal", "--rollback"} {
 		if !strings.Contains(notes, told) {
 			t.Errorf("it does not tell %q: %s", told, notes)
 		}
@@ -146,7 +146,25 @@ func TestRebuildCommand(t *testing.T) {
 	if _, _, err := console(t, settings, "rebuild", "accounts", "--rollback"); err == nil {
 		t.Error("it went back to what was dropped")
 	}
+	checkDifferenceRefuses(t, settings)
+	s.awaitRow(t, email, "Grace")
 	if ready := s.readiness(); ready.status != http.StatusOK {
 		t.Errorf("ready: %d %s", ready.status, ready.body)
+	}
+}
+
+// checkDifferenceRefuses: what was built and differs from the fold is not shown; the
+// account is named, and nobody in it.
+func checkDifferenceRefuses(t *testing.T, settings app.Settings) {
+	t.Helper()
+	operate(t, settings.DatabaseURL, `CREATE TABLE readmodel_next.accounts (LIKE readmodel.accounts INCLUDING ALL);
+		INSERT INTO readmodel_next.accounts SELECT * FROM readmodel.accounts;
+		UPDATE readmodel_next.accounts SET first_name = 'Planted';
+		INSERT INTO app.checkpoints (name, store_id, position) SELECT name || ':next', store_id, position FROM app.checkpoints WHERE name = 'projection:accounts'`)
+	_, notes, err := console(t, settings, "rebuild", "accounts")
+	if err == nil || !strings.Contains(err.Error(), "1 accounts, such as ") {
+		t.Errorf("a difference: %v %s", err, notes)
+	} else if text := err.Error() + notes; strings.Contains(text, "Planted") || strings.Contains(text, "Grace") || strings.Contains(text, "@") {
+		t.Errorf("it tells personal data: %s", text)
 	}
 }

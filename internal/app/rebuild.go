@@ -10,12 +10,12 @@ import (
 	"daybook/projections"
 )
 
-// sampled is how many rows of a new version are compared with folds by default.
+// sampled is of how many accounts a new version is compared with folds by default.
 const sampled = 1000
 
 type rebuildCommand struct {
 	View     string `arg:"" help:"Which view, such as accounts."`
-	All      bool   `help:"Compare every row with a fresh fold of its stream, not only a thousand drawn at random (accounts only: other views have no fold)."`
+	All      bool   `help:"Compare every account's rows with fresh folds of its streams, not only those of a thousand drawn at random."`
 	Restart  bool   `help:"Drop what an interrupted build has made and begin again." xor:"what"`
 	Rollback bool   `help:"Show the version from before the last switch again. It is kept up to date, so this takes a moment; it may be repeated to and fro." xor:"what"`
 	Drop     bool   `help:"Drop the version from before the last switch, which is kept up to date until then, and what an interrupted build has made." xor:"what"`
@@ -31,7 +31,7 @@ func (c rebuildCommand) Run(i *invocation) error {
 		}
 		rebuild := &projections.Rebuild{
 			Pool: o.pool, Vault: o.vault, View: projector.View, Logger: i.logger,
-			Log: o.client.ReadAll, Tail: o.client.Tail, History: o.repository.History, Progress: shown(i.notes),
+			Log: o.client.ReadAll, Tail: o.client.Tail, Stream: o.client.ReadStream, Progress: shown(i.notes),
 		}
 		switch {
 		case c.Drop:
@@ -64,7 +64,7 @@ func (c rebuildCommand) build(ctx context.Context, rebuild *projections.Rebuild,
 	if err != nil {
 		return err
 	}
-	_, _ = fmt.Fprintf(notes, "%d rows equal the folds of their streams\n", compared)
+	_, _ = fmt.Fprintf(notes, "the rows of %d accounts equal fresh folds of their streams\n", compared)
 	return rebuild.Switch(ctx)
 }
 

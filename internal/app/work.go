@@ -75,7 +75,7 @@ const versionsEvery = time.Second
 func (a *App) projectPrevious(view projections.View) func(context.Context) error {
 	projector := &projections.Projector{Pool: a.parts.pool, Vault: a.parts.vault, View: view, Logger: a.logger, Version: projections.Previous}
 	follow := a.consume(consumer{
-		name: projector.CheckpointName(), batch: true, beside: true, start: projector.Start, handle: projector.Handle,
+		name: projector.CheckpointName(), batch: true, beside: true, start: projector.Start, handle: projector.Handle, prepare: projector.Prepare,
 	})
 	return func(ctx context.Context) error {
 		for ctx.Err() == nil {

@@ -165,3 +165,12 @@ func (v *Vault) rewrapBatch(ctx context.Context) (int, error) {
 	})
 	return n, err
 }
+
+// Subjects returns whose data keys there are, in order, behind one of them.
+func (v *Vault) Subjects(ctx context.Context, after uuid.UUID, limit int) ([]uuid.UUID, error) {
+	rows, err := v.pool.Query(ctx, `SELECT subject FROM vault.data_keys WHERE subject > $1 ORDER BY subject LIMIT $2`, after, limit)
+	if err != nil {
+		return nil, fmt.Errorf("list data keys: %w", err)
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+}
