@@ -161,7 +161,13 @@ func (p *parts) openStore(ctx context.Context, s *Settings, b *backends, logger 
 	if p.identity, err = p.repository.Identify(ctx, s.Namespace, p.keys.fingerprints(), producer()); err != nil {
 		return fmt.Errorf("DAYBOOK_EVENTSTORE_URL: %w", err)
 	}
-	return p.bind(ctx, p.pool, p.client, p.identity)
+	if err := p.bind(ctx, p.pool, p.client, p.identity); err != nil {
+		return err
+	}
+	for _, client := range []*eventstore.Client{p.client, p.replays} {
+		client.Expect(p.identity.StoreID)
+	}
+	return nil
 }
 
 // close gives everything back. It may be called on half-opened parts.

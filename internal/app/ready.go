@@ -2,11 +2,13 @@ package app
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"daybook/internal/eventstore"
 	"daybook/projections"
 	"daybook/workers/relay"
 )
@@ -34,7 +36,10 @@ type partState struct {
 	Waiting *int `json:"waiting,omitempty"`
 }
 
-const stateNoAnswer = "no_answer"
+const (
+	stateNoAnswer   = "no_answer"
+	stateOtherStore = "other_store"
+)
 
 // probe asks one part how it is.
 type probe struct {
@@ -129,7 +134,11 @@ func (a *App) watched(name string) *watched {
 // answers makes a probe of what returns nil if the part answers.
 func answers(ping func(context.Context) error) func(context.Context) partState {
 	return func(ctx context.Context) partState {
-		if ping(ctx) != nil {
+		err := ping(ctx)
+		switch {
+		case errors.Is(err, eventstore.ErrOtherStore):
+			return partState{State: stateOtherStore}
+		case err != nil:
 			return partState{State: stateNoAnswer}
 		}
 		return partState{OK: true}

@@ -16,6 +16,7 @@ import (
 
 	"daybook/internal/embedded/s3"
 	"daybook/internal/embedded/smtp"
+	"daybook/internal/eventstore"
 	"daybook/internal/eventstore/node"
 	"daybook/internal/testkit"
 )
@@ -27,6 +28,9 @@ type proxy struct {
 	dial   func() (net.Conn, error)
 	paused atomic.Bool
 
+	// target is where new connections lead.
+	target atomic.Pointer[string]
+
 	mu    sync.Mutex
 	conns []net.Conn
 }
@@ -37,7 +41,9 @@ func startProxy(tb testing.TB, network, target string) *proxy {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	p := &proxy{addr: listener.Addr().String(), dial: func() (net.Conn, error) { return net.Dial(network, target) }}
+	p := &proxy{addr: listener.Addr().String()}
+	p.target.Store(&target)
+	p.dial = func() (net.Conn, error) { return net.Dial(network, *p.target.Load()) }
 	tb.Cleanup(func() {
 		_ = listener.Close()
 		p.cut()
@@ -246,6 +252,41 @@ func TestDeadBackend(t *testing.T) {
 		}
 		s.awaitReady()
 	}
+}
+
+// TestExchangedStore: while the service runs, another event store appears behind the
+// address. Nothing is taken from it or written to it, the log says what to do, and with
+// the right one back the service goes on.
+func TestExchangedStore(t *testing.T) {
+	t.Parallel()
+	first, other := startNode(t), startNode(t)
+	address := startProxy(t, "tcp", first)
+	settings := settings(t)
+	settings.EventStoreURL = "esdb://" + address.addr + "?tls=false"
+	s := start(t, settings)
+	const email = "exchanged@example.com"
+	s.signedIn(email)
+	s.awaitRow(t, email, "Ann")
+	s.awaitReady()
+	address.target.Store(&other)
+	address.cut()
+	s.awaitDead("event_store", "other_store")
+	a := s.browser().post("/users/register/", map[string]any{"email": "lost@example.com", "first_name": "A", "last_name": "B", "password": goodPassword})
+	want(t, a, http.StatusServiceUnavailable, "", "")
+	if !strings.Contains(s.logs.String(), "another event store is behind DAYBOOK_EVENTSTORE_URL") {
+		t.Error("the log doesn't say what to do")
+	}
+	theirs := storeClient(t, eventstore.Config{URL: "esdb://" + other + "?tls=false"})
+	if tail, err := theirs.Tail(t.Context()); err != nil || tail != 1 { // the node's own $users
+		t.Errorf("the other store has events up to %d (%v)", tail, err)
+	}
+	address.target.Store(&first)
+	address.cut()
+	s.awaitReady()
+	b := s.browser()
+	want(t, b.signIn(email, goodPassword), http.StatusOK, "", "")
+	want(t, b.patch(map[string]string{"first_name": "Beth"}, nil), http.StatusOK, "first_name", "Beth")
+	s.awaitRow(t, email, "Beth")
 }
 
 // sql runs statements as an operator would, in a transaction until the test is

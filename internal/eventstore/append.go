@@ -86,6 +86,7 @@ func (a *appending) try(ctx context.Context) error {
 	result, err := attempt(ctx, a.client, OpAppend, a.write)
 	switch {
 	case err == nil:
+		a.client.expected.saw(result.CommitPosition)
 		a.done = Appended{int64(result.NextExpectedVersion), result.CommitPosition}
 		return nil
 	case hasCode(err, esdb.ErrorCodeWrongExpectedVersion):

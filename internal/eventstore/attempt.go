@@ -163,7 +163,7 @@ const maxDoubts = 4
 // judge uses errors.As throughout: esdb.FromError does not look into wrapped
 // errors.
 func judge(err error) hope {
-	if errors.Is(err, errNoAnswer) || errors.Is(err, errReplaced) {
+	if errors.Is(err, errNoAnswer) || errors.Is(err, errReplaced) || errors.Is(err, errOlderStore) {
 		return hopeful
 	}
 	if e, ok := errors.AsType[*esdb.Error](err); ok {

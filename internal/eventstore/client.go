@@ -17,6 +17,8 @@ type Client struct {
 	lifetime context.Context
 	end      context.CancelCauseFunc
 
+	expected expected
+
 	mu      sync.Mutex
 	current *connection
 	// open counts connections whose official client is not closed yet.
@@ -52,9 +54,11 @@ func (c *Client) Close() {
 	c.open.Wait()
 }
 
-// Ping asks the store for its last event. It returns nil if the store answered
-// within ctx, else an error that matches ErrUnavailable.
+// Ping asks the store for its last event, and whether it is still the expected one. It
+// returns nil if the store answered within ctx, else an error that matches
+// ErrUnavailable or ErrOtherStore.
 func (c *Client) Ping(ctx context.Context) error {
+	c.doubt()
 	_, err := c.Tail(ctx)
 	return err
 }

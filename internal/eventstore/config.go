@@ -64,6 +64,7 @@ const (
 	OpSetMetadata     Operation = "set_metadata"
 	OpSubscribe       Operation = "subscribe"
 	OpSubscribeStream Operation = "subscribe_stream"
+	OpVerify          Operation = "verify_store"
 )
 
 func (c Config) withDefaults() Config {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
@@ -23,10 +24,19 @@ var errReplaced = errors.New("connection replaced")
 // wait one at a time, at the gate, and the first that fails there retires the
 // connection. A retired connection is closed after its last call, because
 // closing during a call panics.
+//
+// A follower refers the official client to the leader. If that can't be reached, the
+// official client forgets the connection it tried without closing it. Nothing outside of
+// it can: such a connection stays, at rest after half an hour. There is one for each try
+// of a call while a leader is named that is away.
 type connection struct {
 	owner  *Client
 	client *esdb.Client
 	gate   chan struct{}
+	// verified tells that the store behind is the expected one; verifying is held by
+	// the call that looks. See Client.Expect.
+	verified  atomic.Bool
+	verifying chan struct{}
 
 	// Guarded by owner.mu.
 	calls   int
@@ -42,7 +52,7 @@ func (c *Client) acquire() (*connection, error) {
 		return nil, ErrClosed
 	}
 	if c.current == nil {
-		conn := &connection{owner: c, gate: make(chan struct{}, 1)}
+		conn := &connection{owner: c, gate: make(chan struct{}, 1), verifying: make(chan struct{}, 1)}
 		configuration := *c.configuration
 		configuration.Logger = conn.hear
 		// Repeating is this package's business: a failed search for the
@@ -115,9 +125,22 @@ func (conn *connection) hear(level esdb.LogLevel, format string, args ...any) {
 	}
 }
 
-// enter runs a call of the official client. It may outlast ctx: callers run it
-// in a goroutine and release the connection when it returns.
-func (conn *connection) enter(ctx context.Context, call func(context.Context, *esdb.Client) error) (err error) {
+// enter runs a call of the official client, if the store is the expected one. It may
+// outlast ctx: callers run it in a goroutine and release the connection when it returns.
+func (conn *connection) enter(ctx context.Context, call func(context.Context, *esdb.Client) error) error {
+	if err := conn.verify(ctx); err != nil {
+		return err
+	}
+	err := conn.pass(ctx, call)
+	if err != nil && ctx.Err() == nil && judge(err) != hopeless {
+		// gRPC may have connected anew by itself: to whom, nobody has asked.
+		conn.verified.Store(false)
+	}
+	return err
+}
+
+// pass runs a call of the official client, through the gate.
+func (conn *connection) pass(ctx context.Context, call func(context.Context, *esdb.Client) error) (err error) {
 	select {
 	case conn.gate <- struct{}{}:
 	case <-ctx.Done():

@@ -73,8 +73,14 @@ func (c *Client) ownOrMetadata(full string) (stream string, ok bool) {
 	return plain, ok && c.own(plain)
 }
 
-// stored gives an event its plain name; ok is false for events of others.
+// stored is what is handed out of an event; ok is false for events of others.
 func (c *Client) stored(e *esdb.RecordedEvent) (s domain.Stored, ok bool) {
+	c.expected.saw(e.Position.Commit)
+	return c.toStored(e)
+}
+
+// toStored gives an event its plain name; ok is false for events of others.
+func (c *Client) toStored(e *esdb.RecordedEvent) (s domain.Stored, ok bool) {
 	name, ok := c.plainName(e.StreamID)
 	if !ok {
 		return domain.Stored{}, false

@@ -4,63 +4,52 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
+	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/google/uuid"
 
 	"daybook/domain"
 	"daybook/internal/eventstore"
 	"daybook/internal/eventstore/node/nodetest"
 )
 
-// TestRestartsUnderLoad restarts the node while many append and read.
+// TestRestartsUnderLoad restarts the node in order while many append, read and follow.
 func TestRestartsUnderLoad(t *testing.T) {
 	checkGoroutines(t)
 	running := nodetest.Start(t, nodetest.OnDisk(t))
 	client := newClient(t, eventstore.Config{Socket: socket(running)})
-	const writers, restarts = 8, 5
-	var stop atomic.Bool
-	var appended atomic.Int64
-	var work sync.WaitGroup
-	written := make([][]uuid.UUID, writers)
-	for w := range writers {
-		work.Go(func() {
-			stream := fmt.Sprintf("account-%d", w)
-			for !stop.Load() {
-				event := proposed(1)
-				if _, err := client.Append(within(t, patience), stream, int64(len(written[w]))-1, event...); err != nil {
-					t.Error(err)
-					return
-				}
-				written[w] = append(written[w], event[0].ID)
-				appended.Add(1)
-				for _, err := range client.ReadStreamBackwards(within(t, patience), stream, 1) {
-					if err != nil {
-						t.Error(err)
-					}
-				}
-			}
-		})
-	}
-	for range restarts {
-		goal := appended.Load() + 50
-		await(t, "appends between restarts", func() bool { return appended.Load() >= goal || t.Failed() })
+	load := startLoad(t, client, 8)
+	for range 5 {
+		load.await(t, 50)
 		running.Restart(t)
 	}
-	stop.Store(true)
-	work.Wait()
-	for w, want := range written {
-		got := collect(t, client.ReadStream(t.Context(), fmt.Sprintf("account-%d", w), 0))
-		for i := range max(len(got), len(want)) {
-			if i >= len(got) || i >= len(want) || got[i].ID != want[i] {
-				t.Fatalf("stream %d: %d events, appended %d, differing from %d on", w, len(got), len(want), i)
-			}
-		}
+	load.stop()
+	load.check(t, client)
+}
+
+// TestKillsUnderLoad kills the process of the node and starts it again, at any moment of
+// what 32 writers and a subscriber do.
+func TestKillsUnderLoad(t *testing.T) {
+	kills := 8
+	if long() {
+		kills = 50
 	}
+	checkGoroutines(t)
+	process := nodetest.NewProcess(t)
+	process.Start(t)
+	client := newClient(t, eventstore.Config{Socket: process.Socket})
+	load := startLoad(t, client, 32)
+	for range kills {
+		load.await(t, rand.Int64N(100))
+		process.Kill(t)
+		process.Start(t)
+	}
+	load.await(t, 50)
+	load.stop()
+	load.check(t, client)
 }
 
 // TestReadGoesOnAfterCuts cuts the connection in the middle of a long read.
@@ -148,18 +137,40 @@ func TestNoServer(t *testing.T) {
 					_, err := client.Subscribe(ctx, 0)
 					return err
 				},
-				"ping": client.Ping,
+				"subscribe to a stream": func(ctx context.Context) error {
+					_, err := client.SubscribeStream(ctx, "account-1", 0)
+					return err
+				},
+				"read backwards": func(ctx context.Context) error {
+					for _, err := range client.ReadStreamBackwards(ctx, "account-1", 1) {
+						return err
+					}
+					return nil
+				},
+				"read all": func(ctx context.Context) error {
+					for _, err := range client.ReadAll(ctx, 0) {
+						return err
+					}
+					return nil
+				},
+				"metadata": func(ctx context.Context) error { return client.SetMaxAge(ctx, "access-1", time.Hour) },
+				"ping":     client.Ping,
 			}
+			var work sync.WaitGroup
 			for name, call := range calls {
-				ctx := within(t, 200*time.Millisecond)
-				checkUnavailable(t, name+" with a deadline", call(ctx), name == "subscribe")
-				checkUnavailable(t, name+" without", call(context.Background()), name == "subscribe")
-				ctx, cancel := context.WithCancel(t.Context())
-				cancel()
-				if err := call(ctx); !errors.Is(err, context.Canceled) {
-					t.Errorf("%s cancelled: %v", name, err)
-				}
+				work.Go(func() {
+					ctx := within(t, 200*time.Millisecond)
+					once := strings.HasPrefix(name, "subscribe")
+					checkUnavailable(t, name+" with a deadline", call(ctx), once)
+					checkUnavailable(t, name+" without", call(context.Background()), once)
+					ctx, cancel := context.WithCancel(t.Context())
+					cancel()
+					if err := call(ctx); !errors.Is(err, context.Canceled) {
+						t.Errorf("%s cancelled: %v", name, err)
+					}
+				})
 			}
+			work.Wait()
 		})
 	}
 }
@@ -237,4 +248,63 @@ func TestServerThatComesLater(t *testing.T) {
 	}
 	running.Restart(t)
 	work.Wait()
+}
+
+// TestCloseDuringCalls closes the client in the middle of calls, over a connection that
+// breaks at the same time: that is when the official client panics.
+func TestCloseDuringCalls(t *testing.T) {
+	checkGoroutines(t)
+	p := startProxy(t, socket(nodetest.Start(t)))
+	for i := range cuts() / 2 {
+		client := newClient(t, eventstore.Config{Socket: p.socket, Backoff: time.Millisecond})
+		var work sync.WaitGroup
+		for w := range 8 {
+			work.Go(func() {
+				for {
+					if err := someCall(client, w); errors.Is(err, eventstore.ErrClosed) {
+						return
+					} else if err != nil && strings.Contains(err.Error(), "panic") {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		p.requestBytes.Store(rand.Int64N(5000))
+		if i%2 == 0 {
+			await(t, "the cut", func() bool { return p.requestBytes.Load() < 0 })
+		} else if err := client.Ping(within(t, patience)); err != nil {
+			t.Error(err)
+		}
+		client.Close()
+		work.Wait()
+	}
+}
+
+// someCall makes one of the kinds of calls.
+func someCall(client *eventstore.Client, which int) error {
+	ctx := context.Background()
+	switch which % 4 {
+	case 0:
+		_, err := client.Append(ctx, "account-1", eventstore.Any, proposed(1)...)
+		return err
+	case 1:
+		for _, err := range client.ReadStreamBackwards(ctx, "account-1", 5) {
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	case 2:
+		s, err := client.Subscribe(ctx, 0)
+		for range 3 {
+			if err == nil {
+				_, err = s.Next(ctx)
+			}
+		}
+		if s != nil {
+			s.Close()
+		}
+		return err
+	}
+	return client.Ping(ctx)
 }

@@ -9,10 +9,9 @@ import (
 	"testing"
 )
 
-// proxy stands between client and node on a unix socket of its own and breaks
-// connections on demand.
+// proxy stands between client and node on a socket of its own and breaks connections on
+// demand.
 type proxy struct {
-	target   string
 	socket   string
 	listener net.Listener
 	// requestBytes, when not negative, is how many more bytes of requests
@@ -21,9 +20,10 @@ type proxy struct {
 	// deaf swallows answers.
 	deaf atomic.Bool
 
-	mu    sync.Mutex
-	conns map[net.Conn]bool
-	work  sync.WaitGroup
+	mu     sync.Mutex
+	target string
+	conns  map[net.Conn]bool
+	work   sync.WaitGroup
 }
 
 func startProxy(t *testing.T, target string) *proxy {
@@ -33,11 +33,20 @@ func startProxy(t *testing.T, target string) *proxy {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	p := &proxy{target: target, socket: filepath.Join(dir, "p.sock"), conns: map[net.Conn]bool{}}
-	p.requestBytes.Store(-1)
-	if p.listener, err = net.Listen("unix", p.socket); err != nil {
+	p := listenProxy(t, "unix", filepath.Join(dir, "p.sock"), target)
+	p.socket = p.listener.Addr().String()
+	return p
+}
+
+// listenProxy has the proxy listen elsewhere.
+func listenProxy(t *testing.T, network, address, target string) *proxy {
+	t.Helper()
+	listener, err := net.Listen(network, address)
+	if err != nil {
 		t.Fatal(err)
 	}
+	p := &proxy{listener: listener, target: target, conns: map[net.Conn]bool{}}
+	p.requestBytes.Store(-1)
 	p.work.Go(p.accept)
 	t.Cleanup(func() {
 		_ = p.listener.Close()
@@ -53,7 +62,10 @@ func (p *proxy) accept() {
 		if err != nil {
 			return
 		}
-		server, err := net.Dial("unix", p.target)
+		p.mu.Lock()
+		target := p.target
+		p.mu.Unlock()
+		server, err := net.Dial("unix", target)
 		if err != nil {
 			_ = client.Close()
 			continue
@@ -111,6 +123,14 @@ func (p *proxy) passRequest(n int) (int, bool) {
 			}
 		}
 	}
+}
+
+// lead breaks all connections and sends later ones to another socket.
+func (p *proxy) lead(target string) {
+	p.mu.Lock()
+	p.target = target
+	p.mu.Unlock()
+	p.cut()
 }
 
 // cut breaks all connections.

@@ -88,22 +88,7 @@ func position(commit uint64) esdb.AllPosition {
 func (c *Client) Tail(ctx context.Context) (uint64, error) {
 	var tail uint64
 	err := c.repeat(ctx, func(ctx context.Context) (err error) {
-		tail, err = attempt(ctx, c, OpTail, func(ctx context.Context, client *esdb.Client) (uint64, error) {
-			options := esdb.ReadAllOptions{Direction: esdb.Backwards, From: esdb.End{}}
-			read, err := client.ReadAll(ctx, options, 1)
-			if err != nil {
-				return 0, err
-			}
-			defer read.Close()
-			last, err := read.Recv()
-			if errors.Is(err, io.EOF) {
-				return 0, nil
-			}
-			if err != nil {
-				return 0, err
-			}
-			return last.OriginalEvent().Position.Commit, nil
-		})
+		tail, err = attempt(ctx, c, OpTail, lastPosition)
 		return err
 	})
 	if err != nil {

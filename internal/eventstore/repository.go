@@ -182,7 +182,7 @@ func (r *Repository) seal(ctx context.Context, stream string, id uuid.UUID, e do
 
 // unavailable tells the domain's kind of a store that does not answer.
 func unavailable(err error) error {
-	if errors.Is(err, ErrUnavailable) || errors.Is(err, ErrClosed) {
+	if errors.Is(err, ErrUnavailable) || errors.Is(err, ErrClosed) || errors.Is(err, ErrOtherStore) {
 		return errors.Join(domain.Refuse(domain.KindUnavailable, "event_store_unavailable", "The service cannot be reached right now. Try again in a moment"), err)
 	}
 	return err

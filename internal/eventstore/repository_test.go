@@ -18,7 +18,10 @@ import (
 	"daybook/internal/vault"
 )
 
-func TestMain(m *testing.M) { os.Exit(testkit.Main(m)) }
+func TestMain(m *testing.M) {
+	nodetest.ServeProcess()
+	os.Exit(testkit.Main(m))
+}
 
 func appending(stream string, expected int64, command uuid.UUID, events ...domain.Event) domain.Append {
 	return domain.Append{

@@ -17,8 +17,11 @@ import (
 	"daybook/internal/eventstore/node/nodetest"
 )
 
+// long tells whether long tests were asked for.
+func long() bool { return os.Getenv("DAYBOOK_TEST_LONG") == "1" }
+
 func cuts() int {
-	if os.Getenv("DAYBOOK_TEST_LONG") != "" {
+	if long() {
 		return 1000
 	}
 	return 100

@@ -94,7 +94,7 @@ func TestBatchAppendInterleaved(t *testing.T) {
 		stream   string
 		revision uint64
 		position uint64
-	}{first: {"a", 2, 3}, second: {"b", 0, 4}} {
+	}{first: {"a", 2, 4}, second: {"b", 0, 5}} {
 		answer := got[id.GetString_()]
 		success := answer.GetSuccess()
 		if success == nil || success.GetCurrentRevision() != want.revision || success.GetPosition().GetCommitPosition() != want.position ||

@@ -181,7 +181,7 @@ func TestFullDisk(t *testing.T) {
 
 func testFullDisk(t *testing.T, log string) {
 	c := newChild(t)
-	c.limit, c.log = fmt.Sprint(512<<10), log
+	c.Limit, c.log = 512<<10, log
 	w := &crashWriter{stream: "writer"}
 	client := c.start()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -204,12 +204,12 @@ func testFullDisk(t *testing.T, log string) {
 		t.Errorf("%d events can be read (%v), %d were acknowledged", len(got), err, len(w.acked))
 	}
 	c.kill()
-	c.limit = ""
+	c.Limit = 0
 	if err := w.once(ctx, c.start()); err != nil {
 		t.Errorf("with room again: %v", err)
 	}
 	c.kill()
-	if _, err := node.Verify(c.path); err != nil {
+	if _, err := node.Verify(c.Path); err != nil {
 		t.Error(err)
 	}
 }

@@ -6,7 +6,7 @@
 //   - An append is atomic, and acknowledged only when it is on disk and readable.
 //     An event that was read can't be lost in a crash.
 //   - Revisions of a stream and positions of the log have no gaps and are never used
-//     twice. Positions start at 1.
+//     twice. Positions start at 1, with the event of $users that clients look for.
 //   - An append repeated with the same ids at the same explicit revision is
 //     acknowledged again and written once, however much time or how many restarts lie
 //     between. With Any and StreamExists this holds for the most recent events only.

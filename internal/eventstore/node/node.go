@@ -92,6 +92,10 @@ func newNode(config Config, s storage) (*Node, error) {
 	features.RegisterServerFeaturesServer(n.server, featuresServer{})
 	gossip.RegisterGossipServer(n.server, gossipServer{node: n})
 	go w.run()
+	if err := n.writeUsers(); err != nil {
+		w.close()
+		return nil, err
+	}
 	tail, _ := w.tail()
 	config.Logger.Info("event store opened", "store_id", s.identity(), "position", tail)
 	return n, nil

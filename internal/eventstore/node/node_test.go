@@ -3,6 +3,7 @@ package node_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -192,6 +193,24 @@ func TestDiscovery(t *testing.T) {
 	}
 	if err := errors.Join(n.Close(), <-served); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestUsersAreThere: clients take an event of $users for the sign that a server is ready.
+func TestUsersAreThere(t *testing.T) {
+	r := nodetest.Start(t, nodetest.OnDisk(t))
+	for range 2 {
+		reading, err := r.Client(t).ReadStream(t.Context(), "$users", esdb.ReadStreamOptions{}, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		first, err := reading.Recv()
+		_, end := reading.Recv()
+		reading.Close()
+		if err != nil || first.Event.EventType != "$User" || first.Event.Position.Commit != 1 || !errors.Is(end, io.EOF) {
+			t.Errorf("$users begins with %+v (%v) and goes on with %v, want one event", first, err, end)
+		}
+		r.Restart(t) // which adds none
 	}
 }
 

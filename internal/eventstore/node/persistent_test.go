@@ -221,6 +221,7 @@ func TestGroupStreamsAreHidden(t *testing.T) {
 	}
 	sub, err := c.SubscribeToPersistentSubscriptionToAll(t.Context(), workers, esdb.SubscribeToPersistentSubscriptionOptions{})
 	w := startWorker(t, sub, err)
+	w.ack(w.next().Event)                       // the server's $users
 	w.nack(esdb.NackActionPark, w.next().Event) // its own $PersistentConfig
 	await(t, "the link and the checkpoint to be written", func() bool {
 		info, err := c.GetPersistentSubscriptionInfoToAll(t.Context(), workers, esdb.GetPersistentSubscriptionOptions{})

@@ -276,7 +276,7 @@ func TestReadAllFiltered(t *testing.T) {
 			CheckpointIntervalMultiplier: 1,
 		}}
 	}))
-	if err != nil || len(got) != 2 || got[0].GetEvent().GetCommitPosition() != 5 || got[1].GetEvent().GetCommitPosition() != 3 {
-		t.Errorf("filtered read gave %v (%v), want positions 5 and 3", got, err)
+	if err != nil || len(got) != 2 || got[0].GetEvent().GetCommitPosition() != 6 || got[1].GetEvent().GetCommitPosition() != 4 {
+		t.Errorf("filtered read gave %v (%v), want positions 6 and 4", got, err)
 	}
 }
