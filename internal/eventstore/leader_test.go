@@ -83,9 +83,10 @@ func (c *cluster) startFollower(t *testing.T, leader *net.TCPAddr) string {
 func TestNotLeader(t *testing.T) {
 	checkGoroutines(t)
 	c := startCluster(t, socket(nodetest.Start(t)))
+	mustAppend(t, newClient(t, eventstore.Config{URL: c.url(0)}), "account-1", eventstore.Any, proposed(1)...)
 	for name, call := range map[string]func(context.Context, *eventstore.Client) error{
 		"append": func(ctx context.Context, client *eventstore.Client) error {
-			_, err := client.Append(ctx, "account-1", domain.NoStream, proposed(2)...)
+			_, err := client.Append(ctx, "account-new", domain.NoStream, proposed(2)...)
 			return err
 		},
 		"read": func(ctx context.Context, client *eventstore.Client) error {
@@ -101,9 +102,6 @@ func TestNotLeader(t *testing.T) {
 	} {
 		before := c.referred.Load()
 		client := newClient(t, eventstore.Config{URL: c.url(1), Backoff: time.Millisecond})
-		if name == "read" {
-			mustAppend(t, newClient(t, eventstore.Config{URL: c.url(0)}), "account-1", eventstore.Any, proposed(1)...)
-		}
 		if err := call(within(t, patience), client); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -2,6 +2,7 @@ package nodetest
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -51,7 +52,7 @@ func NewProcess(tb testing.TB) *Process {
 func (p *Process) Start(tb testing.TB) {
 	tb.Helper()
 	_ = os.Remove(p.Socket) // a killed process leaves it behind
-	p.command = exec.Command(os.Args[0])
+	p.command = exec.CommandContext(tb.Context(), os.Args[0])
 	p.command.Env = append(os.Environ(), append(p.Environment,
 		pathVariable+"="+p.Path, socketVariable+"="+p.Socket, fmt.Sprintf("%s=%d", limitVariable, p.Limit))...)
 	p.command.Stderr = os.Stderr
@@ -73,7 +74,7 @@ func (p *Process) Kill(tb testing.TB) {
 	if p.command == nil {
 		return
 	}
-	if err := p.command.Process.Kill(); err != nil {
+	if err := p.command.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		tb.Errorf("kill node: %v", err)
 	}
 	_ = p.command.Wait() // says only that it was killed
