@@ -4,10 +4,10 @@ GO ?= go
 TESTFLAGS ?=
 LINTER := bin/golangci-lint
 
-.PHONY: help run build test race lint bench clean
+.PHONY: help run build test race test-kafka lint bench clean
 
 help: ## List the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
 
 run: build ## Build and run everything in one process
 	@exec bin/daybook serve
@@ -26,6 +26,9 @@ test: build ## Run all tests, installing PostgreSQL and Chromium first where the
 race: ## Run the tests of what is concurrent under the race detector
 	$(GO) test -race -short -timeout 10m ./api ./commands ./domain ./internal/audit ./internal/eventstore/... ./internal/messaging \
 		./internal/password ./internal/session ./internal/throttle ./internal/vault ./projections ./workers/...
+
+test-kafka: ## Run the tests of Kafka against an Apache Kafka, where Java and Maven can bring one
+	deployments/test/kafka.sh $(GO) test -race -count 1 -timeout 8m -run 'Kafka/real|Brokers/real' ./internal/messaging ./workers/relay
 
 lint: $(LINTER) ## Run the linters
 	$(LINTER) run

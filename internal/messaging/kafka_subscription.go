@@ -131,14 +131,15 @@ func (s *kafkaSubscription) consume(ending context.Context, partition int, offse
 		output: s.output, ending: ending, first: s.config.NackBackoff, most: s.config.MaxNackBackoff,
 		drain: s.config.DrainTimeout, log: log, nacked: func() {},
 	}
-	for pauses := pauses(50*time.Millisecond, 5*time.Second); ending.Err() == nil; {
+	for ending.Err() == nil {
 		record, err := reader.FetchMessage(ending)
 		if err != nil {
-			// The reader reconnects by itself.
-			sleep(ending, pauses.NextBackOff())
+			// The reader reconnects by itself, with pauses of its own. Its errors
+			// queue up before its records: a pause here for each would go on long
+			// after the broker is back.
+			log.Debug("kafka partition not read", slog.Any("error", err))
 			continue
 		}
-		pauses.Reset()
 		ctx := context.WithValue(s.values, kafkaRecordKey{}, KafkaRecord{
 			record.Topic, record.Partition, record.Offset, record.Key, record.Time,
 		})

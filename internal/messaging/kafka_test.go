@@ -3,8 +3,7 @@ package messaging_test
 import (
 	"bytes"
 	"fmt"
-	"net"
-	"runtime"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -30,8 +29,11 @@ func startKafka(t *testing.T, options ...kfake.Opt) *kfake.Cluster {
 	return cluster
 }
 
+// partitions are those of topics that tests make.
+const partitions = 4
+
 func kafkaOf(brokers []string) messaging.Kafka {
-	return messaging.Kafka{Brokers: brokers, Topic: &messaging.KafkaTopic{Partitions: 4, Replicas: 1}}
+	return messaging.Kafka{Brokers: brokers, Topic: &messaging.KafkaTopic{Partitions: partitions, Replicas: 1}}
 }
 
 func newKafkaPublisher(t *testing.T, brokers []string, key func(string, *message.Message) string) *messaging.KafkaPublisher {
@@ -61,75 +63,49 @@ func newKafkaSubscriber(t *testing.T, brokers []string, group string) *messaging
 
 func byPayload(_ string, m *message.Message) string { return string(m.Payload) }
 
-// The three runs are those of Watermill's own Kafka adapter.
-func TestKafkaSuite(t *testing.T) {
-	for name, c := range map[string]struct {
-		features tests.Features
-		key      func(string, *message.Message) string
-		grouped  bool
-	}{
-		"group":         {tests.Features{ConsumerGroups: true, Persistent: true}, nil, true},
-		"group by key":  {tests.Features{ConsumerGroups: true, Persistent: true, GuaranteedOrder: true}, byPayload, true},
-		"without group": {tests.Features{Persistent: true, NewSubscriberReceivesOldMessages: true}, nil, false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			brokers := startKafka(t).ListenAddrs()
-			c.features.ForceShort = !long()
-			inGroup := func(t *testing.T, group string) (message.Publisher, message.Subscriber) {
-				return newKafkaPublisher(t, brokers, c.key), newKafkaSubscriber(t, brokers, group)
-			}
-			tests.TestPubSub(t, c.features, func(t *testing.T) (message.Publisher, message.Subscriber) {
-				if c.grouped {
-					return inGroup(t, t.Name())
-				}
-				return inGroup(t, "")
-			}, inGroup)
-		})
-	}
+// eachBroker runs a test against the embedded broker and, where
+// DAYBOOK_TEST_KAFKA_BROKERS names some, against real ones.
+func eachBroker(t *testing.T, test func(t *testing.T, brokers []string)) {
+	t.Run("embedded", func(t *testing.T) { test(t, startKafka(t).ListenAddrs()) })
+	t.Run("real", func(t *testing.T) {
+		brokers := os.Getenv("DAYBOOK_TEST_KAFKA_BROKERS")
+		if brokers == "" {
+			t.Skip("DAYBOOK_TEST_KAFKA_BROKERS names no brokers such as h1:9092,h2:9092")
+		}
+		test(t, strings.Split(brokers, ","))
+	})
 }
 
-// TestKafkaRestart closes the cluster and opens it again on the same port.
-func TestKafkaRestart(t *testing.T) {
-	before := runtime.NumGoroutine()
-	t.Run("restart", func(t *testing.T) {
-		disk := kfake.DataDir(t.TempDir())
-		cluster := startKafka(t, disk)
-		brokers := cluster.ListenAddrs()
-		var port int
-		if _, err := fmt.Sscanf(brokers[0][strings.LastIndex(brokers[0], ":")+1:], "%d", &port); err != nil {
-			t.Fatal(err)
-		}
-		publisher := newKafkaPublisher(t, brokers, byPayload)
-		subscriber := newKafkaSubscriber(t, brokers, "readers")
-		messages := subscribeKafka(t, subscriber, "events")
-		const count = 60
-		seen := map[string]bool{}
-		for i := range count {
-			m := message.NewMessage(uuid.NewString(), fmt.Appendf(nil, "%d", i))
-			await(t, "publish", func() bool { return publisher.Publish("events", m) == nil })
-			if i == count/2 {
-				cluster.Close()
-				await(t, "restart", func() bool {
-					listener, err := net.Listen("tcp", brokers[0])
-					if err == nil {
-						_ = listener.Close()
+// TestKafkaSuite claims what Watermill's own Kafka adapter claims, in the same
+// three runs. Order is claimed by key only: a partition has one message in hand,
+// and what has no key goes to any partition. Delivery is at least once. The suite's
+// TestReconnect is left to TestKafkaRestart: it compares with a list of what was
+// sent that may lack the last.
+func TestKafkaSuite(t *testing.T) {
+	eachBroker(t, func(t *testing.T, brokers []string) {
+		for name, c := range map[string]struct {
+			features tests.Features
+			key      func(string, *message.Message) string
+			grouped  bool
+		}{
+			"group":         {tests.Features{ConsumerGroups: true, Persistent: true}, nil, true},
+			"group by key":  {tests.Features{ConsumerGroups: true, Persistent: true, GuaranteedOrder: true}, byPayload, true},
+			"without group": {tests.Features{Persistent: true, NewSubscriberReceivesOldMessages: true}, nil, false},
+		} {
+			t.Run(name, func(t *testing.T) {
+				c.features.ForceShort = !long()
+				inGroup := func(t *testing.T, group string) (message.Publisher, message.Subscriber) {
+					return newKafkaPublisher(t, brokers, c.key), newKafkaSubscriber(t, brokers, group)
+				}
+				tests.TestPubSub(t, c.features, func(t *testing.T) (message.Publisher, message.Subscriber) {
+					if c.grouped {
+						return inGroup(t, t.Name())
 					}
-					return err == nil
-				})
-				startKafka(t, disk, kfake.Ports(port))
-			}
-		}
-		for len(seen) < count {
-			m := receive(t, messages)
-			record, ok := messaging.KafkaRecordFromContext(m.Context())
-			if !ok || record.Topic != "events" || string(record.Key) != string(m.Payload) {
-				t.Errorf("record %+v", record)
-			}
-			seen[string(m.Payload)] = true
-			m.Ack()
+					return inGroup(t, "")
+				}, inGroup)
+			})
 		}
 	})
-	await(t, "goroutines gone", func() bool { return runtime.NumGoroutine() <= before })
 }
 
 func subscribeKafka(t *testing.T, s *messaging.KafkaSubscriber, topic string) <-chan *message.Message {
@@ -143,46 +119,50 @@ func subscribeKafka(t *testing.T, s *messaging.KafkaSubscriber, topic string) <-
 
 // TestKafkaAcksSurvive: what was acked before Close does not come again.
 func TestKafkaAcksSurvive(t *testing.T) {
-	brokers := startKafka(t).ListenAddrs()
-	publisher := newKafkaPublisher(t, brokers, func(string, *message.Message) string { return "one partition" })
-	const count = 20
-	var sent []*message.Message
-	for range count {
-		sent = append(sent, message.NewMessage(uuid.NewString(), []byte("x")))
-	}
-	if err := publisher.Publish("events", sent...); err != nil {
-		t.Fatal(err)
-	}
-	for half := range 2 {
-		s := newKafkaSubscriber(t, brokers, "readers")
-		messages := subscribeKafka(t, s, "events")
-		for i := range count / 2 {
-			m := receive(t, messages)
-			if want := sent[half*count/2+i]; !m.Equals(want) {
-				t.Errorf("got %s, want %s", m.UUID, want.UUID)
+	eachBroker(t, func(t *testing.T, brokers []string) {
+		topic := "events-" + uuid.NewString()
+		publisher := newKafkaPublisher(t, brokers, func(string, *message.Message) string { return "one partition" })
+		const count = 20
+		var sent []*message.Message
+		for range count {
+			sent = append(sent, message.NewMessage(uuid.NewString(), []byte("x")))
+		}
+		if err := publisher.Publish(topic, sent...); err != nil {
+			t.Fatal(err)
+		}
+		for half := range 2 {
+			s := newKafkaSubscriber(t, brokers, "readers of "+topic)
+			messages := subscribeKafka(t, s, topic)
+			for i := range count / 2 {
+				m := receive(t, messages)
+				if want := sent[half*count/2+i]; !m.Equals(want) {
+					t.Errorf("got %s, want %s", m.UUID, want.UUID)
+				}
+				m.Ack()
 			}
-			m.Ack()
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
 		}
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	}
+	})
 }
 
 // TestKafkaRebalance: members come and go; nothing is lost and every key keeps
 // its order.
-func TestKafkaRebalance(t *testing.T) {
-	brokers := startKafka(t).ListenAddrs()
+func TestKafkaRebalance(t *testing.T) { eachBroker(t, rebalance) }
+
+func rebalance(t *testing.T, brokers []string) {
+	topic := "events-" + uuid.NewString()
 	publisher := newKafkaPublisher(t, brokers, func(_ string, m *message.Message) string { return m.Metadata["key"] })
 	const keys, each = 8, 40
 	var work sync.WaitGroup
-	work.Go(func() { publishByKey(t, publisher, keys, each) })
+	work.Go(func() { publishByKey(t, publisher, topic, keys, each) })
 	got := &progress{next: map[string]int{}}
 	var members []*messaging.KafkaSubscriber
 	for range 3 {
-		s := newKafkaSubscriber(t, brokers, "readers")
+		s := newKafkaSubscriber(t, brokers, "readers of "+topic)
 		members = append(members, s)
-		messages := subscribeKafka(t, s, "events")
+		messages := subscribeKafka(t, s, topic)
 		work.Go(func() { got.consume(t, messages) })
 		goal := min(got.total()+20, keys*each)
 		await(t, "progress", func() bool { return got.total() >= goal })
@@ -195,7 +175,7 @@ func TestKafkaRebalance(t *testing.T) {
 	work.Wait()
 }
 
-func publishByKey(t *testing.T, publisher *messaging.KafkaPublisher, keys, each int) {
+func publishByKey(t *testing.T, publisher *messaging.KafkaPublisher, topic string, keys, each int) {
 	for i := range each {
 		var batch []*message.Message
 		for k := range keys {
@@ -203,7 +183,7 @@ func publishByKey(t *testing.T, publisher *messaging.KafkaPublisher, keys, each 
 			m.Metadata.Set("key", fmt.Sprint(k))
 			batch = append(batch, m)
 		}
-		if err := publisher.Publish("events", batch...); err != nil {
+		if err := publisher.Publish(topic, batch...); err != nil {
 			t.Error(err)
 		}
 	}
