@@ -3,6 +3,7 @@ package conformance
 import (
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 )
@@ -11,6 +12,8 @@ var liveCases = []testCase{
 	{"no gap and no duplicate under concurrent writers", liveSwitch},
 	{"writers of one stream", liveContention},
 	{"read your writes", liveReadYourWrites},
+	{"slow reader", liveSlowReader},
+	{"idle connection", liveIdle},
 }
 
 // volume is how many events the live switch is tested with.
@@ -122,4 +125,47 @@ func liveReadYourWrites(s *suite) {
 			s.Fatalf("after writing %d the last revision reads as %v", i, revisions(got))
 		}
 	}
+}
+
+// liveSlowReader takes no event before more lie ready than fit into any buffer on the
+// way.
+func liveSlowReader(s *suite) {
+	sub, err := s.client.SubscribeToStream(s.ctx, s.stream, esdb.SubscribeToStreamOptions{})
+	if err != nil {
+		s.Fatal(err)
+	}
+	const batches, batch = 40, 20
+	for range batches {
+		all := events(batch)
+		for i := range all {
+			all[i].Data, all[i].ContentType = make([]byte, 20_000), esdb.ContentTypeBinary
+		}
+		s.write(esdb.Any{}, all...)
+	}
+	f := s.follow(sub, nil)
+	for i := range uint64(batches * batch) {
+		f.wantNext(i)
+	}
+}
+
+// liveIdle waits out the time after which grpc-go's default policy cuts off a client for
+// its pings, which the client sends every 10 s.
+func liveIdle(s *suite) {
+	if !Long() {
+		s.Skip("takes 45 s; set DAYBOOK_TEST_LONG=1 to run it")
+	}
+	f := s.subscribe(esdb.SubscribeToStreamOptions{})
+	f.caughtUp()
+	s.group(defaults)
+	c := s.connect(1)
+	select {
+	case message := <-f.messages:
+		s.Fatalf("to the idle subscription came %+v", message)
+	case err := <-c.ended:
+		s.Fatalf("the idle consumer's connection ended: %v", err)
+	case <-time.After(45 * time.Second):
+	}
+	s.write(esdb.NoStream{}, event("late"))
+	f.wantNext(0)
+	c.want(0, 0)
 }

@@ -32,6 +32,7 @@ func Test(t *testing.T, connect func(testing.TB) *esdb.Client) {
 		{"remove", removeCases},
 		{"subscribe", subscribeCases},
 		{"filter", filterCases},
+		{"group", groupCases},
 		{"live", liveCases},
 	}
 	for _, g := range groups {

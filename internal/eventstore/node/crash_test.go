@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -74,7 +75,8 @@ var errWrongAnswer = errors.New("wrong answer")
 
 // TestCrash kills a node again and again while writers write. Nothing acknowledged may
 // be lost, nothing may be there twice, and neither revisions nor positions have a gap.
-// Every other process has a log so small that it is nearly always killed in a move.
+// Every other process has a log so small that it is nearly always killed in a move. A
+// subscriber goes on behind what it had; what it saw stays true.
 func TestCrash(t *testing.T) {
 	kills := 15
 	if os.Getenv("DAYBOOK_TEST_LONG") == "1" {
@@ -85,10 +87,11 @@ func TestCrash(t *testing.T) {
 	for i := range writers {
 		writers[i] = &crashWriter{stream: fmt.Sprintf("writer-%d", i)}
 	}
+	follower := &crashFollower{}
 	for i := range kills {
 		c.log = [...]string{"", "16384"}[i%2]
-		writeUntilKilled(c, writers, time.Duration(5+rand.IntN(80))*time.Millisecond)
-		checkAfterCrash(c, writers)
+		writeUntilKilled(c, writers, follower, time.Duration(5+rand.IntN(80))*time.Millisecond)
+		follower.compare(c, checkAfterCrash(c, writers))
 		if t.Failed() {
 			return
 		}
@@ -97,14 +100,55 @@ func TestCrash(t *testing.T) {
 	for _, w := range writers {
 		acked += len(w.acked)
 	}
-	t.Logf("%d kills, %d events acknowledged, none lost", kills, acked)
+	t.Logf("%d kills, %d events acknowledged, none lost; %d seen by the subscriber", kills, acked, len(follower.seen))
 }
 
-func writeUntilKilled(c *child, writers []*crashWriter, after time.Duration) {
+// crashFollower subscribes to everything and keeps the ids that came.
+type crashFollower struct {
+	seen []string
+}
+
+// follow goes on behind what was seen, until the subscription ends.
+func (f *crashFollower) follow(ctx context.Context, c *child, client streams.StreamsClient) {
+	from := &streams.ReadReq_Options_AllOptions{AllOption: &streams.ReadReq_Options_AllOptions_Start{Start: &shared.Empty{}}}
+	if last := uint64(len(f.seen)); last > 0 {
+		from.AllOption = &streams.ReadReq_Options_AllOptions_Position{
+			Position: &streams.ReadReq_Options_Position{CommitPosition: last, PreparePosition: last},
+		}
+	}
+	call, err := client.Read(ctx, readOptions(func(o *streams.ReadReq_Options) {
+		o.StreamOption = &streams.ReadReq_Options_All{All: from}
+		o.CountOption = &streams.ReadReq_Options_Subscription{Subscription: &streams.ReadReq_Options_SubscriptionOptions{}}
+	}))
+	for err == nil {
+		var message *streams.ReadResp
+		message, err = call.Recv()
+		e := message.GetEvent().GetEvent()
+		if e == nil {
+			continue
+		}
+		if e.GetCommitPosition() != uint64(len(f.seen)+1) {
+			c.Errorf("the subscriber got position %d behind %d", e.GetCommitPosition(), len(f.seen))
+			return
+		}
+		f.seen = append(f.seen, e.GetId().GetString_())
+	}
+}
+
+// compare holds what was seen against the log as it was left: what anybody has seen no
+// crash may take away.
+func (f *crashFollower) compare(c *child, log []string) {
+	if len(f.seen) > len(log) || !slices.Equal(f.seen, log[:len(f.seen)]) {
+		c.Errorf("the subscriber had seen %d events, which are not the first of the %d there are", len(f.seen), len(log))
+	}
+}
+
+func writeUntilKilled(c *child, writers []*crashWriter, follower *crashFollower, after time.Duration) {
 	client := c.start()
 	ctx, cancel := context.WithCancel(c.Context())
 	defer cancel()
 	var running sync.WaitGroup
+	running.Go(func() { follower.follow(ctx, c, client) })
 	for _, w := range writers {
 		running.Go(func() {
 			for {
@@ -126,8 +170,8 @@ func writeUntilKilled(c *child, writers []*crashWriter, after time.Duration) {
 
 func isWrongAnswer(err error) bool { return errors.Is(err, errWrongAnswer) }
 
-// checkAfterCrash reads the whole log as it was left.
-func checkAfterCrash(c *child, writers []*crashWriter) {
+// checkAfterCrash reads the whole log as it was left, and returns the ids in it.
+func checkAfterCrash(c *child, writers []*crashWriter) (log []string) {
 	client := c.start()
 	defer c.kill()
 	all, err := receive(c.Context(), client, readOptions(func(o *streams.ReadReq_Options) {
@@ -147,10 +191,12 @@ func checkAfterCrash(c *child, writers []*crashWriter) {
 			c.Fatalf("event %d is revision %d of %s at position %d", i, e.GetStreamRevision(), stream, e.GetCommitPosition())
 		}
 		found[stream] = append(found[stream], e.GetId().GetString_())
+		log = append(log, e.GetId().GetString_())
 	}
 	for _, w := range writers {
 		w.compare(c, found[w.stream])
 	}
+	return log
 }
 
 // compare holds what was found against what was acknowledged. An append whose answer was

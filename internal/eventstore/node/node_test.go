@@ -1,7 +1,6 @@
 package node_test
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net"
@@ -242,34 +241,6 @@ func TestMaxAgeFollowsTheClock(t *testing.T) {
 		reading.Close()
 		if shown := err == nil; shown != want {
 			t.Errorf("after %d minutes the event is shown: %v, want %v", minutes, shown, want)
-		}
-	}
-}
-
-// TestIdleConnectionLives waits out the time after which grpc-go's default policy cuts
-// off a client for its pings.
-func TestIdleConnectionLives(t *testing.T) {
-	if os.Getenv("DAYBOOK_TEST_LONG") != "1" {
-		t.Skip("takes 45 s; set DAYBOOK_TEST_LONG=1 to run it")
-	}
-	c := nodetest.Start(t).Client(t)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	sub, err := c.SubscribeToAll(ctx, esdb.SubscribeToAllOptions{From: esdb.End{}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	late := time.AfterFunc(45*time.Second, func() {
-		_, _ = c.AppendToStream(ctx, "s", esdb.AppendToStreamOptions{}, newEvent())
-	})
-	defer late.Stop()
-	for {
-		message := sub.Recv()
-		if message.SubscriptionDropped != nil {
-			t.Fatalf("dropped: %v", message.SubscriptionDropped.Error)
-		}
-		if message.EventAppeared != nil {
-			return
 		}
 	}
 }

@@ -1,13 +1,10 @@
 package node_test
 
 import (
-	"errors"
 	"testing"
 	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 )
 
 const workers = "workers"
@@ -104,32 +101,6 @@ func (w *worker) nack(action esdb.NackAction, e *esdb.ResolvedEvent) {
 	}
 }
 
-// ackAll settles all events and reports their revisions afterwards.
-func (w *worker) ackAll(settled chan<- uint64) {
-	for {
-		select {
-		case e := <-w.events:
-			if w.sub.Ack(e.Event) != nil {
-				return
-			}
-			settled <- e.Event.OriginalEvent().EventNumber
-		case <-w.Context().Done():
-			return
-		}
-	}
-}
-
-// none fails the test if an event is there already. It is for use after something that
-// must have come later.
-func (w *worker) none() {
-	w.Helper()
-	select {
-	case e := <-w.events:
-		w.Errorf("event %d came unasked", e.Event.OriginalEvent().EventNumber)
-	default:
-	}
-}
-
 // await asks until the condition holds.
 func await(t *testing.T, what string, holds func() bool) {
 	t.Helper()
@@ -154,23 +125,4 @@ func awaitInfo(t *testing.T, c *esdb.Client, stream, what string, holds func(*es
 		}
 		return holds(info)
 	})
-}
-
-func (w *worker) wantDropped() {
-	w.Helper()
-	select {
-	case err := <-w.ended:
-		if status.Code(err) != codes.Canceled {
-			w.Errorf("connection ended with %v, want cancelled", err)
-		}
-	case <-time.After(10 * time.Second):
-		w.Fatal("connection wasn't dropped")
-	}
-}
-
-func wantErrorCode(t *testing.T, what string, err error, want esdb.ErrorCode) {
-	t.Helper()
-	if e, ok := errors.AsType[*esdb.Error](err); !ok || e.Code() != want {
-		t.Errorf("%s: %v, want code %d", what, err, want)
-	}
 }

@@ -3,7 +3,6 @@ package node_test
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -14,46 +13,6 @@ import (
 
 	"daybook/internal/eventstore/node/nodetest"
 )
-
-func TestGroupManagement(t *testing.T) {
-	c := nodetest.Start(t).Client(t)
-	createGroup(t, c, "s", func(s *esdb.PersistentSubscriptionSettings) { s.MaxSubscriberCount = 1 })
-	err := c.CreatePersistentSubscription(t.Context(), "s", workers, esdb.PersistentStreamSubscriptionOptions{})
-	wantErrorCode(t, "created twice", err, esdb.ErrorCodeResourceAlreadyExists)
-	w := connectGroup(t, c, "s", 1)
-	if _, err := c.SubscribeToPersistentSubscription(t.Context(), "s", workers, esdb.SubscribeToPersistentSubscriptionOptions{}); err == nil || !strings.Contains(err.Error(), "maximum") {
-		t.Errorf("second of one consumers: %v", err)
-	}
-	_, err = c.SubscribeToPersistentSubscription(t.Context(), "absent", workers, esdb.SubscribeToPersistentSubscriptionOptions{})
-	wantErrorCode(t, "connect to none", err, esdb.ErrorCodeResourceNotFound)
-	err = c.UpdatePersistentSubscription(t.Context(), "s", workers, esdb.PersistentStreamSubscriptionOptions{
-		StartFrom: esdb.Start{},
-		Settings:  settings(func(s *esdb.PersistentSubscriptionSettings) { s.MaxRetryCount = 77 }),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.wantDropped()
-	awaitInfo(t, c, "s", "the update", func(i *esdb.PersistentSubscriptionInfo) bool {
-		return i.Settings.MaxRetryCount == 77 && i.EventSource == "s" && i.GroupName == workers
-	})
-	for stream, want := range map[string]int{"s": 1, "absent": 0} {
-		all, err := c.ListPersistentSubscriptionsForStream(t.Context(), stream, esdb.ListPersistentSubscriptionsOptions{})
-		if len(all) != want || (err == nil) != (want > 0) {
-			t.Errorf("groups of %s: %v (%v), want %d", stream, all, err, want)
-		}
-	}
-	w = connectGroup(t, c, "s", 1)
-	if err := c.DeletePersistentSubscription(t.Context(), "s", workers, esdb.DeletePersistentSubscriptionOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	w.wantDropped()
-	err = c.DeletePersistentSubscription(t.Context(), "s", workers, esdb.DeletePersistentSubscriptionOptions{})
-	wantErrorCode(t, "deleted twice", err, esdb.ErrorCodeResourceNotFound)
-	if all, err := c.ListAllPersistentSubscriptions(t.Context(), esdb.ListPersistentSubscriptionsOptions{}); err != nil || len(all) != 0 {
-		t.Errorf("after deletion there are %v (%v)", all, err)
-	}
-}
 
 // TestGroupMadeAnewBeginsAnew: a checkpoint dies with its group.
 func TestGroupMadeAnewBeginsAnew(t *testing.T) {
