@@ -27,6 +27,7 @@ var imports = map[string][]string{
 	"internal/audit":           {"domain", "internal/eventstore", "internal/vault"},
 	"internal/idempotency":     {"domain"},
 	"internal/password":        {"domain"},
+	"internal/keyring":         {"domain", "internal/eventstore", "internal/vault"},
 	"internal/token":           {"domain", "internal/vault"},
 	"internal/vault":           {"domain"},
 	"internal/postgres":        {},

@@ -63,6 +63,13 @@ func (m *memory) ClaimAt(_ context.Context, stream string) (domain.Claim, error)
 	return claim, m.failure
 }
 
+func (m *memory) Claims(ctx context.Context, email domain.Email) ([]domain.Claim, error) {
+	claim, err := m.Claim(ctx, email)
+	return []domain.Claim{claim}, err
+}
+
+func (m *memory) OnlyClaim(string) (bool, error) { return true, nil }
+
 func (m *memory) Append(_ context.Context, a domain.Append) ([]domain.Recorded, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

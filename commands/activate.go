@@ -54,6 +54,9 @@ func (h *Handler) Activate(ctx context.Context, c Caller, id uuid.UUID, token st
 	if err != nil {
 		return Activated{}, err
 	}
+	if err := h.holdClaims(ctx, c, account); err != nil {
+		return Activated{}, err
+	}
 	use := domain.Activate{ActivationID: activation.ID}
 	do := step{name: "Activate", command: use}
 	if activation.Invitation() {
@@ -112,7 +115,7 @@ func (h *Handler) holder(ctx context.Context, claim domain.Claim) (domain.Accoun
 		id = uuid.New()
 	}
 	account, err := h.Store.Account(ctx, id)
-	if err == nil && account.AddressClaim != claim.Stream {
+	if err == nil && !account.Has(claim) {
 		// A claim is only an index: the account decides what it owns.
 		return domain.NewAccount(id), nil
 	}

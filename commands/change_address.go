@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -158,26 +159,39 @@ func (h *Handler) claimNewAddress(ctx context.Context, c Caller, account domain.
 		return err
 	}
 	for attempt := 0; ; attempt++ {
-		claim, err := h.Store.Claim(ctx, email)
-		switch {
-		case err != nil:
+		claims, err := h.Store.Claims(ctx, email)
+		if err != nil {
 			return err
-		case claim.Stream != change.AddressClaim: // the address keys were changed meanwhile
-			return domain.ErrAddressChangeInvalid
-		case claim.Held && claim.Holder == account.ID && claim.ClaimedBy == change.ID:
+		}
+		if !slices.ContainsFunc(claims, func(claim domain.Claim) bool { return claim.Stream == change.AddressClaim }) {
+			return domain.ErrAddressChangeInvalid // its key of addresses was dropped meanwhile
+		}
+		claims = inOrder(claims)
+		missing := slices.IndexFunc(claims, func(claim domain.Claim) bool {
+			return !claim.Held || claim.Holder != account.ID || claim.ClaimedBy != change.ID
+		})
+		if missing < 0 {
 			return nil
 		}
-		free, err := h.freeForChange(ctx, c, claim, account.ID)
-		if err == nil && free {
-			free, err = h.claim(ctx, c, "ChangeAddress", claim, account.ID)
-		}
-		if free || err != nil {
+		taken, err := h.claimForChange(ctx, c, claims[missing], account.ID)
+		if err != nil || taken && len(claims) == 1 {
 			return err
+		}
+		if taken {
+			continue
 		}
 		if err := pause(ctx, attempt); err != nil {
 			return err
 		}
 	}
+}
+
+func (h *Handler) claimForChange(ctx context.Context, c Caller, claim domain.Claim, account uuid.UUID) (taken bool, err error) {
+	free, err := h.freeForChange(ctx, c, claim, account)
+	if err != nil || !free {
+		return false, err
+	}
+	return h.claim(ctx, c, "ChangeAddress", claim, account)
 }
 
 // freeForChange reports whether the claim may be taken. A registration that never

@@ -62,7 +62,7 @@ func (h *Handler) fenceChange(ctx context.Context, c Caller, claim domain.Claim,
 
 // owns asks the account: a claim is only an index.
 func owns(a domain.Account, claim domain.Claim) bool {
-	return a.OwnsAddress() && a.AddressClaim == claim.Stream
+	return a.OwnsAddress() && a.Has(claim)
 }
 
 // ReleaseAddress gives up the account's claim on an address that it does not own

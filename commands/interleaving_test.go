@@ -130,6 +130,51 @@ func TestThreeRegistrants(t *testing.T) {
 	}
 }
 
+// Views of the processes of a deployment whose key of addresses is being changed.
+var (
+	before = []string{oldKey}
+	during = []string{oldKey, newKey}
+	after  = []string{newKey, oldKey} // the new key is current
+	ended  = []string{newKey}         // the old key is dropped
+)
+
+// TestRegistrantsWithDifferentKeys: at each point of a change two processes may be one
+// step apart, or, where the one before has not ended, two.
+func TestRegistrantsWithDifferentKeys(t *testing.T) {
+	for _, views := range [][][]string{{before, during}, {during, after}, {after, ended}, {during, ended}} {
+		explore(t, withViews(newExploration(registrants(2), 2, 1, 1), views...))
+	}
+	explore(t, withViews(newExploration(registrants(3), 0, 1, 1), before, during, before))
+	for _, views := range [][][]string{{before, during}, {during, before}, {during, after}} {
+		explore(t, withViews(changing(1, 1, registrant(1)), views...))
+		explore(t, withViews(changing(1, 1, changer(numbered("account", 1))), views...))
+	}
+	if thorough {
+		explore(t, withViews(newExploration(registrants(2), -1, 2, 1), before, during))
+		explore(t, withViews(newExploration(registrants(2), -1, 2, 1), during, ended))
+		explore(t, withViews(newExploration(registrants(3), 2, 1, 2), before, during, before))
+		explore(t, withViews(changing(-1, 2, registrant(1)), before, during))
+		explore(t, withViews(changing(-1, 2, registrant(1)), during, before))
+	}
+}
+
+// withViews gives the last registrant the last one's view.
+func withViews(x *exploration, views ...[]string) *exploration {
+	x.views, x.store.last = views, views[len(views)-1]
+	return x
+}
+
+// TestWithoutACommonKey is the test of the test: two steps apart from each other two
+// processes give the address away twice.
+func TestWithoutACommonKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := withViews(newExploration(registrants(2), 2, 0, 1), before, ended)
+		if _, err := x.explore(); err == nil {
+			t.Fatalf("no violation in %d schedules", x.schedules)
+		}
+	})
+}
+
 func explore(t *testing.T, x *exploration) {
 	synctest.Test(t, func(t *testing.T) {
 		path, err := x.explore()

@@ -26,6 +26,8 @@ type memoryStore struct {
 	// fenceless acknowledges fences without writing them: the mistake that the
 	// interleaving test must find.
 	fenceless bool
+	// last are the keys of addresses that the last registrant knows; nil for one.
+	last []string
 }
 
 func (s *memoryStore) Account(_ context.Context, id uuid.UUID) (domain.Account, error) {
@@ -35,7 +37,37 @@ func (s *memoryStore) Account(_ context.Context, id uuid.UUID) (domain.Account, 
 // Claim says of every claim that it is ancient: then no wait keeps clients from
 // fencing each other, which is what is to be survived.
 func (s *memoryStore) Claim(ctx context.Context, email domain.Email) (domain.Claim, error) {
-	return s.ClaimAt(ctx, claimOf(email))
+	return s.claimUnder(ctx, keysOf(s.last)[0], email)
+}
+
+func (s *memoryStore) claimUnder(ctx context.Context, key string, email domain.Email) (domain.Claim, error) {
+	claim, err := s.ClaimAt(ctx, claimOf(email)+key)
+	claim.Canonical = email.Canonical
+	return claim, err
+}
+
+func (s *memoryStore) Claims(ctx context.Context, email domain.Email) (claims []domain.Claim, err error) {
+	for _, key := range keysOf(s.last) {
+		claim, _ := s.claimUnder(ctx, key, email)
+		claims = append(claims, claim)
+	}
+	return claims, nil
+}
+
+// OnlyClaim is not asked: nobody is activated here.
+func (s *memoryStore) OnlyClaim(string) (bool, error) { return true, nil }
+
+// The keys of addresses: what they add to the name of a claim.
+const (
+	oldKey = ""
+	newKey = "-new"
+)
+
+func keysOf(view []string) []string {
+	if view == nil {
+		return []string{oldKey}
+	}
+	return view
 }
 
 func (s *memoryStore) ClaimAt(_ context.Context, stream string) (domain.Claim, error) {
@@ -142,7 +174,7 @@ func (s *memoryStore) owners() []uuid.UUID {
 			continue
 		}
 		account := domain.Fold(domain.NewAccount(id), s.streams[stream]...)
-		if account.OwnsAddress() && account.AddressClaim == theClaim {
+		if account.OwnsAddress() && (account.AddressClaim == theClaim || account.Email == ada) {
 			owners = append(owners, id)
 		}
 	}
@@ -162,7 +194,7 @@ func (s *memoryStore) fences() int {
 // account owns the address and holds the claim.
 func (s *memoryStore) checkEnd() error {
 	owners := s.owners()
-	claim, _ := s.ClaimAt(context.Background(), theClaim)
+	claim, _ := s.ClaimAt(context.Background(), theClaim+keysOf(s.last)[0])
 	if len(owners) != 1 {
 		return fmt.Errorf("%d accounts own the address in the end", len(owners))
 	}

@@ -14,8 +14,15 @@ type Store interface {
 	// Account folds the stream of the account; an account without events has
 	// StatusNone.
 	Account(ctx context.Context, id uuid.UUID) (domain.Account, error)
-	// Claim folds the claim stream of the address.
+	// Claim folds a claim stream that tells whose the address is.
 	Claim(ctx context.Context, email domain.Email) (domain.Claim, error)
+	// Claims folds every stream under which the address must be claimed: one for
+	// each key of addresses, the current one's first. KindUnavailable says that this
+	// process cannot know which keys those are.
+	Claims(ctx context.Context, email domain.Email) ([]domain.Claim, error)
+	// OnlyClaim reports whether the stream is the one under which its address must
+	// be claimed. KindUnavailable is as above.
+	OnlyClaim(stream string) (bool, error)
 	// ClaimAt folds the claim stream with the name.
 	ClaimAt(ctx context.Context, stream string) (domain.Claim, error)
 	// Append writes all events or none and returns them with their places.

@@ -82,15 +82,17 @@ func (h *Handler) tryRegister(ctx context.Context, c Caller, r registration, att
 	case account.Status != domain.StatusNone:
 		return false, true, nil
 	}
-	claim, err := h.Store.Claim(ctx, r.email)
+	claims, err := h.Store.Claims(ctx, r.email)
 	if err != nil {
 		return false, false, err
 	}
-	if !claim.Held || claim.Holder != account.ID {
-		done, err = h.obtainClaim(ctx, c, r, claim, account)
-		return done, false, err
+	for _, claim := range inOrder(claims) {
+		if !claim.Held || claim.Holder != account.ID {
+			done, err = h.obtainClaim(ctx, c, r, claim, account)
+			return done, false, err
+		}
 	}
-	return h.openAccount(ctx, c, r, claim, account)
+	return h.openAccount(ctx, c, r, claims[0], account)
 }
 
 // openAccount appends the first events, under no-stream: a fence or a twin of

@@ -80,7 +80,10 @@ func registrants(n int) []actor {
 // cost no time there.
 type schedule struct {
 	clients []actor
-	store   *memoryStore
+	// views are the keys of addresses that each client knows, the current one first;
+	// nil for one and the same.
+	views [][]string
+	store *memoryStore
 	// before, when set, is what has happened already.
 	before func(s *memoryStore)
 	choose func(state func() uint64, last int, options []choice) (choice, bool)
@@ -314,7 +317,33 @@ func (g gate) Account(ctx context.Context, id uuid.UUID) (account domain.Account
 }
 
 func (g gate) Claim(ctx context.Context, email domain.Email) (claim domain.Claim, err error) {
-	return g.ClaimAt(ctx, claimOf(email))
+	return g.claimUnder(ctx, g.view()[0], email)
+}
+
+func (g gate) claimUnder(ctx context.Context, key string, email domain.Email) (claim domain.Claim, err error) {
+	claim, err = g.ClaimAt(ctx, claimOf(email)+key)
+	claim.Canonical = email.Canonical
+	return claim, err
+}
+
+func (g gate) Claims(ctx context.Context, email domain.Email) (claims []domain.Claim, err error) {
+	for _, key := range g.view() {
+		claim, err := g.claimUnder(ctx, key, email)
+		if err != nil {
+			return nil, err
+		}
+		claims = append(claims, claim)
+	}
+	return claims, nil
+}
+
+func (g gate) OnlyClaim(stream string) (bool, error) { return g.s.store.OnlyClaim(stream) }
+
+func (g gate) view() []string {
+	if g.s.views == nil {
+		return keysOf(nil)
+	}
+	return g.s.views[g.client]
 }
 
 func (g gate) ClaimAt(ctx context.Context, stream string) (claim domain.Claim, err error) {

@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 
@@ -43,14 +44,17 @@ func (h *Handler) signIn(ctx context.Context, c Caller, address, password string
 	if err != nil {
 		return SignedIn{}, err
 	}
-	if err := h.prove(ctx, claim, account, password); err != nil {
+	tries := cmp.Or(account.AddressClaim, claim.Stream)
+	if err := h.prove(ctx, tries, account, password); err != nil {
 		return SignedIn{}, err
 	}
-	return h.openSession(ctx, c, claim, account)
+	return h.openSession(ctx, c, tries, account)
 }
 
-func (h *Handler) prove(ctx context.Context, claim domain.Claim, account domain.Account, password string) error {
-	phc, allowed, err := h.Credentials.TrySignIn(ctx, claim.Stream, account.Credential)
+// prove counts the try under a claim of the address: an account's own, whatever key of
+// addresses is current, so that its tries are counted once.
+func (h *Handler) prove(ctx context.Context, claim string, account domain.Account, password string) error {
+	phc, allowed, err := h.Credentials.TrySignIn(ctx, claim, account.Credential)
 	if err != nil {
 		return err
 	}
@@ -86,7 +90,7 @@ func (h *Handler) rehash(ctx context.Context, account domain.Account, password s
 
 // openSession stores the session beside the access event and the end of the
 // failed tries: neither decides anything.
-func (h *Handler) openSession(ctx context.Context, c Caller, claim domain.Claim, account domain.Account) (SignedIn, error) {
+func (h *Handler) openSession(ctx context.Context, c Caller, claim string, account domain.Account) (SignedIn, error) {
 	in := SignedIn{Session: uuid.New(), Account: account}
 	var opened bool
 	group, groupCtx := errgroup.WithContext(ctx)
@@ -97,7 +101,7 @@ func (h *Handler) openSession(ctx context.Context, c Caller, claim domain.Claim,
 		})
 		return err
 	})
-	group.Go(func() error { return h.Credentials.SignInSucceeded(groupCtx, claim.Stream) })
+	group.Go(func() error { return h.Credentials.SignInSucceeded(groupCtx, claim) })
 	group.Go(func() error {
 		c.Actor, c.Session = domain.AccountActor(account.ID), in.Session.String()
 		return h.access(groupCtx, c, "SignIn", account.ID, domain.SignedIn{

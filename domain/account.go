@@ -108,6 +108,18 @@ func (a Account) OwnsAddress() bool {
 	return a.Status == StatusPending || a.Status == StatusActive || a.Status == StatusDeactivated
 }
 
+// Has reports whether the claim is of the account's address: which key of addresses
+// names the stream does not matter.
+func (a Account) Has(claim Claim) bool {
+	return a.AddressClaim == claim.Stream || claim.Canonical != "" && sameAs(a.Email, claim.Canonical)
+}
+
+// sameAs reports whether the spelling is one of the canonical address.
+func sameAs(spelling, canonical string) bool {
+	email, err := ParseEmail(spelling)
+	return err == nil && email.Canonical == canonical
+}
+
 // Activation returns the attempt with the id.
 func (a Account) Activation(id uuid.UUID) (Activation, bool) {
 	for _, activation := range a.Activations {

@@ -93,7 +93,7 @@ func (c RequestAddressChange) Decide(a Account, now time.Time) ([]Event, error) 
 		return nil, ErrNotSignedIn
 	case a.Credential != c.CurrentCredential:
 		return nil, ErrPasswordChanged
-	case a.AddressClaim == c.AddressClaim:
+	case a.AddressClaim == c.AddressClaim || sameAddressAs(a.Email, c.Email):
 		return nil, ErrSameAddress
 	case usedUp(a.AddressMailedAt, now):
 		return nil, ErrAddressChangesUsedUp
@@ -101,6 +101,12 @@ func (c RequestAddressChange) Decide(a Account, now time.Time) ([]Event, error) 
 		return []Event{AddressChangeRequested{open.ID, open.AddressClaim, open.ExpiresAt, Seal(NewAddress{open.Email})}}, nil
 	}
 	return []Event{AddressChangeRequested{c.ChangeID, c.AddressClaim, c.ExpiresAt, Seal(NewAddress{c.Email})}}, nil
+}
+
+// sameAddressAs compares two spellings.
+func sameAddressAs(one, other string) bool {
+	email, err := ParseEmail(other)
+	return err == nil && sameAs(one, email.Canonical)
 }
 
 // ChangeAddress is the command of somebody who holds the link mailed to the new

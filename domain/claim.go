@@ -9,7 +9,10 @@ import (
 // Claim is the fold of an address stream: an index of who may use the address.
 // The account's own stream decides whether it really does.
 type Claim struct {
-	Stream    string
+	Stream string
+	// Canonical is the address that the claim was looked for by; empty when it was
+	// looked for by name. There may be other claims of it, under other keys.
+	Canonical string
 	Revision  int64 // of the last event; NoStream when there is none
 	Holder    uuid.UUID
 	Held      bool

@@ -70,6 +70,7 @@ var eventTypes = []eventType{
 	plain[SignInRefused]("SignInRefused", 1),
 	plain[StoreOpened]("StoreOpened", 1),
 	plain[KeyRotated]("KeyRotated", 1),
+	plain[KeyMadeCurrent]("KeyMadeCurrent", 1),
 	plain[AuditRead]("AuditRead", 1),
 	plain[TokenCreated]("TokenCreated", 1),
 	plain[TokenRevoked]("TokenRevoked", 1),

@@ -225,6 +225,13 @@ type KeyRotated struct {
 	Fingerprint string `json:"fingerprint"`
 }
 
+// KeyMadeCurrent says that new values of the key's kind are made with it from here on,
+// by every process. It is written when all of them know the key; for a key of
+// addresses, when all addresses that accounts own are claimed under it as well.
+type KeyMadeCurrent struct {
+	KeyID string `json:"key_id"`
+}
+
 // AuditRead says that somebody read the audit trail, written before the first
 // event is delivered. TokenID is absent when an operator read at the machine
 // itself. The filters are those of the request; absent ones were not set.
@@ -301,6 +308,7 @@ func (SessionEnded) event()           {}
 func (SignInRefused) event()          {}
 func (StoreOpened) event()            {}
 func (KeyRotated) event()             {}
+func (KeyMadeCurrent) event()         {}
 func (AuditRead) event()              {}
 func (TokenCreated) event()           {}
 func (TokenRevoked) event()           {}

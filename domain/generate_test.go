@@ -118,7 +118,9 @@ func access(kind int, erased bool) *rapid.Generator[Event] {
 func operations() *rapid.Generator[Event] {
 	texts := rapid.SliceOfN(anyText, 1, 3)
 	return rapid.Custom(func(t *rapid.T) Event {
-		switch rapid.IntRange(0, 4).Draw(t, "kind") {
+		switch rapid.IntRange(0, 5).Draw(t, "kind") {
+		case 5:
+			return KeyMadeCurrent{anyText.Draw(t, "key")}
 		case 3:
 			return ParkedAccountDiscarded{anyText.Draw(t, "view"), anyID.Draw(t, "account"), rapid.Uint64().Draw(t, "position"),
 				rapid.Int64().Draw(t, "revision"), anyText.Draw(t, "parked"), anyText.Draw(t, "reason")}

@@ -59,6 +59,7 @@ var samples = map[EventName]sample{
 	{"SignInRefused", 1}:          {AccessStream(person), SignInRefused{17, microsTime.Add(-15 * time.Minute), microsTime}},
 	{"StoreOpened", 1}:            {StoreStream, StoreOpened{store, "daybook", map[string]string{"address": "9f86d081", "master": "60303ae2"}}},
 	{"KeyRotated", 1}:             {StoreStream, KeyRotated{"k2", "fd61a03a"}},
+	{"KeyMadeCurrent", 1}:         {StoreStream, KeyMadeCurrent{"k2"}},
 	{"AuditRead", 1}: {StoreStream, AuditRead{
 		TokenID: &apiToken, Opened: true, Follow: true, After: 1 << 60, Account: &person,
 		Types: []string{"SignedIn", "SignedOut"}, Since: &sinceTime, Until: &microsTime, Limit: 500,

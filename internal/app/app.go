@@ -157,7 +157,7 @@ func (a *App) Describe(out io.Writer) {
 // Run works until the context ends or a part fails, then ends all parts and
 // gives everything back. It returns nil after the context's end.
 func (a *App) Run(ctx context.Context) error {
-	work := append(a.work, a.watchBackends)
+	work := append(a.work, a.watchBackends, a.parts.follower.Run)
 	if a.metricsListener != nil {
 		work = append(work, a.serveMetrics)
 	}

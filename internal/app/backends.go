@@ -55,7 +55,7 @@ func (b *backends) embedded() []string {
 // configured. After an error nothing is left running.
 func startBackends(ctx context.Context, s *Settings, logger *slog.Logger) (_ *backends, err error) {
 	b := &backends{failed: make(chan error, 4)}
-	if s.EventStoreURL != "" && s.DatabaseURL != "" && s.S3URL != "" && s.SMTPURL != "" && s.KafkaURL != kafkaEmbedded && s.MasterKeys != "" && s.TokenKeys != "" && s.AddressKeys != "" {
+	if s.EventStoreURL != "" && s.DatabaseURL != "" && s.S3URL != "" && s.SMTPURL != "" && s.KafkaURL != kafkaEmbedded && !s.generatesKeys() {
 		return b, nil
 	}
 	defer func() {

@@ -72,13 +72,18 @@ func (m *member) kill() {
 // run runs a subcommand to its end.
 func (d *deployment) run(arguments ...string) string {
 	d.tb.Helper()
-	command := exec.Command(os.Args[0], arguments...)
-	command.Env = append(os.Environ(), append(d.env, serveVariable+"=1")...)
-	output, err := command.CombinedOutput()
+	output, err := d.try(arguments...)
 	if err != nil {
 		d.tb.Fatalf("%v: %v: %s", arguments, err, output)
 	}
-	return string(output)
+	return output
+}
+
+func (d *deployment) try(arguments ...string) (output string, err error) {
+	command := exec.Command(os.Args[0], arguments...)
+	command.Env = append(os.Environ(), append(d.env, serveVariable+"=1")...)
+	both, err := command.CombinedOutput()
+	return string(both), err
 }
 
 // deployment is the topology of docker-compose.yml with the binary itself: real

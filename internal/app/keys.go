@@ -12,13 +12,9 @@ import (
 	"os"
 	"path/filepath"
 
+	"daybook/internal/keyring"
 	"daybook/internal/vault"
 )
-
-// keys are the secrets of a deployment.
-type keys struct {
-	master, token, address vault.KeySet
-}
 
 // keyFile is what DATA_DIR/keys.json holds: keys that were made because none
 // were given, and the keys of the embedded object store.
@@ -32,47 +28,58 @@ type keyFile struct {
 
 const keyFileName = "keys.json"
 
-// loadKeys parses the given keys, or takes the generated ones for those that
-// are not given.
-func loadKeys(s *Settings, generated keyFile) (keys, error) {
-	var k keys
-	for _, set := range []struct {
-		into             *vault.KeySet
-		setting          string
-		given, generated string
-	}{
-		{&k.master, "DAYBOOK_MASTER_KEYS", s.MasterKeys, generated.Master},
-		{&k.token, "DAYBOOK_TOKEN_KEYS", s.TokenKeys, generated.Token},
-		{&k.address, "DAYBOOK_ADDRESS_KEYS", s.AddressKeys, generated.Address},
-	} {
-		text := set.given
-		if text == "" {
-			text = set.generated
+// keySettings names the setting of each kind of keys.
+var keySettings = map[string]string{
+	keyring.Master: "DAYBOOK_MASTER_KEYS", keyring.Token: "DAYBOOK_TOKEN_KEYS", keyring.Address: "DAYBOOK_ADDRESS_KEYS",
+}
+
+// givenKeys are the keys of a kind as the settings give them; empty for generated ones.
+func (s *Settings) givenKeys(kind string) string {
+	return map[string]string{keyring.Master: s.MasterKeys, keyring.Token: s.TokenKeys, keyring.Address: s.AddressKeys}[kind]
+}
+
+// readKeys reads the keys from where they are kept at this moment: files that are named
+// in the settings, and the generated ones. A setting itself stays what it was.
+func (s *Settings) readKeys() (keyring.Sets, error) {
+	var generated keyFile
+	if s.generatesKeys() {
+		var err error
+		if generated, err = readKeyFile(filepath.Join(s.DataDir, keyFileName)); err != nil {
+			return nil, err
 		}
-		parsed, err := vault.ParseKeySet(text)
+	}
+	sets := keyring.Sets{}
+	for _, kind := range keyring.Kinds() {
+		text := s.givenKeys(kind)
+		if path := s.KeyFiles[kind]; path != "" {
+			content, err := os.ReadFile(path)
+			if err != nil {
+				return nil, fmt.Errorf("%s_FILE cannot be read: %w", keySettings[kind], err)
+			}
+			text = string(content)
+		} else if text == "" {
+			text = *generated.of(kind)
+		}
+		set, err := vault.ParseKeySet(text)
 		if err != nil {
-			return keys{}, fmt.Errorf("%s: %w", set.setting, err)
+			return nil, fmt.Errorf("%s: %w", keySettings[kind], err)
 		}
-		*set.into = parsed
+		sets[kind] = set
 	}
-	return k, nil
+	return sets, nil
 }
 
-// fingerprints tells the store which keys are in use without telling the keys.
-func (k keys) fingerprints() map[string]string {
-	prints := map[string]string{}
-	for kind, set := range map[string]vault.KeySet{"master": k.master, "token": k.token, "address": k.address} {
-		for _, key := range set {
-			prints[kind+":"+key.ID] = key.Fingerprint()
-		}
-	}
-	return prints
+func (s *Settings) generatesKeys() bool {
+	return s.MasterKeys == "" || s.TokenKeys == "" || s.AddressKeys == ""
 }
 
-// idKey keys the derivation of ids. It comes from the oldest address key, which
-// stays for as long as any address is claimed under it.
-func (k keys) idKey() ([]byte, error) {
-	return hkdf.Key(sha256.New, k.address[len(k.address)-1].Secret, nil, "daybook ids", sha256.Size)
+// idSecret is the name of the secret that keys the derivation of ids.
+const idSecret = "ids"
+
+// firstIDKey is what ids derive from in a new deployment. It comes from the oldest
+// address key, as it always has; from the first start on the vault keeps it.
+func firstIDKey(addresses vault.KeySet) ([]byte, error) {
+	return hkdf.Key(sha256.New, addresses[len(addresses)-1].Secret, nil, "daybook ids", sha256.Size)
 }
 
 // generatedKeys reads the data directory's key file, making it at the first
@@ -80,10 +87,15 @@ func (k keys) idKey() ([]byte, error) {
 // anything is done with the keys.
 func generatedKeys(dataDir string) (keyFile, error) {
 	path := filepath.Join(dataDir, keyFileName)
-	content, err := os.ReadFile(path)
+	file, err := readKeyFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return makeKeyFile(path)
 	}
+	return file, err
+}
+
+func readKeyFile(path string) (keyFile, error) {
+	content, err := os.ReadFile(path)
 	if err != nil {
 		return keyFile{}, fmt.Errorf("read the generated keys: %w", err)
 	}

@@ -5,10 +5,15 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 
+	"daybook/domain"
 	"daybook/internal/app"
+	"daybook/internal/eventstore"
+	"daybook/internal/testkit"
 )
 
 // generated reads the ids of the generated keys, the current one first.
@@ -29,60 +34,134 @@ func generated(t *testing.T, s app.Settings, kind string) (ids []string) {
 	return ids
 }
 
-// TestKeyRotation puts a new key of each kind before the old ones. Links that were
-// mailed before stay good, accounts are found and read; then the old master key
-// wraps nothing any more and goes.
-func TestKeyRotation(t *testing.T) {
-	const email = "Rotated@example.com"
+// TestKeysChangeWhileRunning puts a new key of each kind before the old ones and drops
+// the old ones, while the service runs. Links that were mailed before stay good,
+// accounts are found and read, addresses stay taken.
+func TestKeysChangeWhileRunning(t *testing.T) {
 	set := settings(t)
 	s, stop := run(t, set)
-	s.signedIn(email)
-	s.browser().post("/users/password-change/request-password-change/", map[string]any{"email": email})
-	link := s.awaitMail(email, subjectReset, 1).link(t)
-	if _, _, err := console(t, set, "keys", "rotate", "token"); err == nil || !strings.Contains(err.Error(), "end the service first") {
-		t.Errorf("rotated under a running service: %v", err)
-	}
-	stop()
-	for _, kind := range []string{"master", "token", "address"} {
-		mustConsole(t, set, "keys", "rotate", kind)
-		if ids := generated(t, set, kind); len(ids) != 2 || ids[0] == ids[1] {
-			t.Fatalf("%s keys: %v", kind, ids)
-		}
-	}
-	old := generated(t, set, "master")[1]
+	first := "First@example.com"
+	s.signedIn(first)
+	s.browser().post("/users/password-change/request-password-change/", map[string]any{"email": first})
+	link := s.awaitMail(first, subjectReset, 1).link(t)
 
-	s, stop = run(t, set)
+	token := rotate(t, set, "token")
+	awaitState(t, set, "token", token[0], "current")
+	awaitRefusal(t, set, "work until", "keys", "retire", "token", token[1]) // it has links
 	b := s.browser()
 	want(t, b.changeByReset(b.openReset(link), "SomeOther123456"), http.StatusOK, "", "")
-	want(t, b.signIn(email, "SomeOther123456"), http.StatusOK, "first_name", "Ann")
-	s.afterRotation(t, set, email)
+	s.register("second@example.com")
+	if mailed := s.awaitMail("second@example.com", subjectActivation, 1).link(t); !strings.HasPrefix(tokenOf(mailed), token[0]+".") {
+		t.Errorf("token %s is not of key %s", tokenOf(mailed), token[0])
+	}
+
+	master := rotate(t, set, "master")
 	mustConsole(t, set, "keys", "rewrap")
+	address := rotate(t, set, "address")
+	awaitState(t, set, "address", address[0], "coming")
+	s.register("third@example.com")
+	mustConsole(t, set, "keys", "rewrap", "address")
+	awaitState(t, set, "address", address[0], "current")
+	s.nobodyLost(first)
+	awaitConsole(t, set, "keys", "retire", "master", master[1])
+	awaitRefusal(t, set, "still be at work", "keys", "retire", "address", address[1])
+	awaitConsole(t, set, "keys", "retire", "address", address[1], "--force")
+	mustConsole(t, set, "keys", "retire", "token", token[1], "--force")
+	s.nobodyLost(first)
 	stop()
 
-	mustConsole(t, set, "keys", "retire", "master", old)
-	if ids := generated(t, set, "master"); len(ids) != 1 || ids[0] == old {
-		t.Fatalf("master keys: %v", ids)
-	}
 	s, stop = run(t, set)
 	defer stop()
-	want(t, s.browser().signIn(email, "SomeOther123456"), http.StatusOK, "first_name", "Ann")
-	want(t, s.browser().signIn("new@example.com", goodPassword), http.StatusOK, "first_name", "Ann")
+	s.nobodyLost(first)
+	for _, kind := range []string{"master", "token", "address"} {
+		if ids := generated(t, set, kind); len(ids) != 1 {
+			t.Errorf("%s keys: %v", kind, ids)
+		}
+	}
 }
 
-// afterRotation looks at what the new keys make, and that the old address key
-// still guards its addresses.
-func (s *service) afterRotation(t *testing.T, set app.Settings, email string) {
+// rotate makes a new key and returns its id and that of the one before.
+func rotate(t *testing.T, set app.Settings, kind string) []string {
 	t.Helper()
-	s.register("new@example.com")
-	link := s.awaitMail("new@example.com", subjectActivation, 1).link(t)
-	if current := generated(t, set, "token")[0]; !strings.HasPrefix(tokenOf(link), current+".") {
-		t.Errorf("token %s is not of key %s", tokenOf(link), current)
+	mustConsole(t, set, "keys", "rotate", kind)
+	ids := generated(t, set, kind)
+	if len(ids) != 2 || ids[0] == ids[1] {
+		t.Fatalf("%s keys: %v", kind, ids)
 	}
-	s.browser().post("/users/register/", map[string]any{"email": email, "first_name": "Eve", "last_name": "Il", "password": goodPassword})
-	s.awaitMail(email, "You already have an account", 1)
-	if n := len(s.mails(email)); n != 4 { // activation, reset, changed, and this one
-		t.Errorf("%d mails: the address was given away twice", n)
+	return ids
+}
+
+// awaitState waits until the list says the state of the key and that all know it.
+func awaitState(t *testing.T, set app.Settings, kind, id, state string) {
+	t.Helper()
+	line := regexp.MustCompile(`(?m)^` + kind + ` +` + id + ` +` + state + ` .* 0 processes$`)
+	testkit.Await(t, 20*time.Second, kind+" key "+id+" is "+state, func() bool {
+		list, _ := mustConsole(t, set, "keys", "list")
+		return line.MatchString(list)
+	})
+}
+
+// awaitConsole repeats what is refused while a process is a second behind.
+func awaitConsole(t *testing.T, set app.Settings, args ...string) {
+	t.Helper()
+	if err := settled(t, set, args...); err != nil {
+		t.Fatalf("%v: %v", args, err)
 	}
+}
+
+func awaitRefusal(t *testing.T, set app.Settings, refusal string, args ...string) {
+	t.Helper()
+	if err := settled(t, set, args...); err == nil || !strings.Contains(err.Error(), refusal) {
+		t.Errorf("%v: %v, want %q", args, err, refusal)
+	}
+}
+
+func settled(t *testing.T, set app.Settings, args ...string) (err error) {
+	t.Helper()
+	testkit.Await(t, 20*time.Second, strings.Join(args, " "), func() bool {
+		_, _, err = console(t, set, args...)
+		return err == nil || !strings.Contains(err.Error(), "try again in a moment")
+	})
+	return err
+}
+
+// nobodyLost signs in everybody of the test, and finds their addresses taken.
+func (s *service) nobodyLost(first string) {
+	s.tb.Helper()
+	for email, password := range map[string]string{first: "SomeOther123456", "second@example.com": goodPassword, "third@example.com": goodPassword} {
+		if a := s.browser().signIn(email, password); a.Status != http.StatusOK {
+			s.tb.Errorf("%s is locked out: %d %s", email, a.Status, a.Body)
+		}
+		s.browser().post("/users/register/", map[string]any{"email": email, "first_name": "Eve", "last_name": "Il", "password": goodPassword})
+	}
+	for email, n := range addressOwners(s.tb, s.app.Repository()) {
+		if n != 1 {
+			s.tb.Errorf("%d accounts own %s", n, email)
+		}
+	}
+}
+
+// addressOwners counts the accounts that own each address, as their streams say.
+func addressOwners(tb testing.TB, repository *eventstore.Repository) map[string]int {
+	tb.Helper()
+	counts := map[string]int{}
+	for stored, err := range repository.Client.ReadAll(tb.Context(), 0) {
+		if err != nil {
+			tb.Fatal(err)
+		}
+		id, ok := domain.StreamSubject(stored.Stream)
+		if !ok || stored.Revision != 0 || !domain.IsAccountStream(stored.Stream) {
+			continue
+		}
+		account, err := repository.Account(tb.Context(), id)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		if account.OwnsAddress() {
+			counts[strings.ToLower(account.Email)]++
+		}
+	}
+	return counts
 }
 
 func TestKeysThatMustStay(t *testing.T) {
@@ -91,23 +170,25 @@ func TestKeysThatMustStay(t *testing.T) {
 	s.register("kept@example.com")
 	stop()
 	mustConsole(t, set, "keys", "rotate", "master")
+	mustConsole(t, set, "keys", "list") // the new key is introduced
 	ids := generated(t, set, "master")
+	made, _ := mustConsole(t, set, "keys", "make")
 	for refusal, args := range map[string][]string{
-		"still wraps 1 data keys": {"master", ids[1]},
-		"is current":              {"master", ids[0]},
-		"address keys stay":       {"address", generated(t, set, "address")[0]},
-		"there is no token key":   {"token", "gone"},
+		"is current; rotate":    {"retire", "master", ids[1]},
+		"is current":            {"retire", "address", generated(t, set, "address")[0]},
+		"there is no token key": {"retire", "token", "gone"},
+		"not generated":         {"rotate", "token", "--token-keys", strings.TrimSpace(made)},
 	} {
-		if _, _, err := console(t, set, append([]string{"keys", "retire"}, args...)...); err == nil || !strings.Contains(err.Error(), refusal) {
-			t.Errorf("retire %v: %v, want %q", args, err, refusal)
+		if _, _, err := console(t, set, append([]string{"keys"}, args...)...); err == nil || !strings.Contains(err.Error(), refusal) {
+			t.Errorf("%v: %v, want %q", args, err, refusal)
 		}
 	}
 	list, _ := mustConsole(t, set, "keys", "list")
 	if !strings.Contains(list, ids[0]) || !strings.Contains(list, ids[1]) || strings.Contains(list, "=") {
 		t.Errorf("list:\n%s", list)
 	}
-	made, _ := mustConsole(t, set, "keys", "make")
-	if _, _, err := console(t, set, "keys", "rotate", "token", "--token-keys", strings.TrimSpace(made)); err == nil || !strings.Contains(err.Error(), "not generated") {
-		t.Errorf("rotated given keys: %v", err)
-	}
+	_, stop = run(t, set)
+	awaitState(t, set, "master", ids[0], "current")
+	awaitRefusal(t, set, "still wraps 2 data keys", "keys", "retire", "master", ids[1]) // of an account, and of ids
+	stop()
 }

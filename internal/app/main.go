@@ -65,6 +65,7 @@ func Main(ctx context.Context, args []string, out, logs io.Writer) error {
 	if err != nil {
 		return err
 	}
+	line.KeyFiles = keyFiles()
 	logger := slog.New(slog.NewJSONHandler(logs, &slog.HandlerOptions{Level: line.logLevel()}))
 	return parsed.Run(&invocation{ctx, &line.Settings, out, logs, logger})
 }

@@ -34,7 +34,7 @@ func openOperator(ctx context.Context, s *Settings, bind binding, logger *slog.L
 		}
 	}()
 	reached := &backends{}
-	if s.EventStoreURL == "" || s.DatabaseURL == "" || s.MasterKeys == "" || s.TokenKeys == "" || s.AddressKeys == "" {
+	if s.EventStoreURL == "" || s.DatabaseURL == "" || s.generatesKeys() {
 		dir, err := openDataDir(s.DataDir)
 		switch {
 		case err == nil:

@@ -13,6 +13,7 @@ import (
 	"daybook/domain"
 	"daybook/internal/eventstore"
 	"daybook/internal/idempotency"
+	"daybook/internal/keyring"
 	"daybook/internal/objectstore"
 	"daybook/internal/password"
 	"daybook/internal/postgres"
@@ -50,19 +51,21 @@ type parts struct {
 	tokens     *token.Maker
 	objects    *objectstore.Store
 	sessions   *session.Store
-	keys       keys
+	rings      keyring.Rings
+	follower   *keyring.Follower
 	idKey      []byte
 	identity   eventstore.Identity
 	smtpURL    string
 	hasher     *password.Hasher // of the API's commands
 	observer   *observer        // nil for operators' tasks
 	bind       binding
+	works      bool // goes on working: not a subcommand that ends
 }
 
 // connect opens everything and checks that it belongs together. migrate says
 // whether the schema is brought up to date first.
 func connect(ctx context.Context, s *Settings, b *backends, migrate bool, o *observer, logger *slog.Logger) (_ *parts, err error) {
-	p := &parts{smtpURL: s.SMTPURL, observer: o, bind: bindDatabase}
+	p := &parts{smtpURL: s.SMTPURL, observer: o, bind: bindDatabase, works: true}
 	defer func() {
 		if err != nil {
 			p.close()
@@ -79,16 +82,23 @@ func connect(ctx context.Context, s *Settings, b *backends, migrate bool, o *obs
 
 // openRecords opens what is kept for good: keys, databases and event store.
 func (p *parts) openRecords(ctx context.Context, s *Settings, b *backends, migrate bool, logger *slog.Logger) (err error) {
-	if p.keys, err = loadKeys(s, b.keys); err != nil {
+	sets, err := s.readKeys()
+	if err != nil {
 		return err
 	}
-	if p.idKey, err = p.keys.idKey(); err != nil {
-		return err
-	}
+	p.rings = keyring.NewRings(sets)
 	if err := p.openDatabases(ctx, s, b, migrate); err != nil {
 		return err
 	}
-	return p.openStore(ctx, s, b, logger)
+	if err := p.openStore(ctx, s, b, logger); err != nil {
+		return err
+	}
+	first, err := firstIDKey(sets[keyring.Address])
+	if err != nil {
+		return err
+	}
+	p.idKey, err = p.vault.Fixed(ctx, idSecret, first)
+	return err
 }
 
 func (p *parts) openDatabases(ctx context.Context, s *Settings, b *backends, migrate bool) (err error) {
@@ -150,16 +160,16 @@ func (p *parts) openStore(ctx context.Context, s *Settings, b *backends, logger 
 	if p.replays, err = eventstore.NewClient(config); err != nil {
 		return err
 	}
-	p.vault = vault.New(p.vaultPool, p.keys.master)
-	p.tokens = &token.Maker{Keys: p.keys.token, Vault: p.vault}
-	p.repository = &eventstore.Repository{Client: p.client, Vault: p.vault, Addresses: p.keys.address, Logger: logger}
+	p.vault = vault.New(p.vaultPool, p.rings[keyring.Master])
+	p.tokens = &token.Maker{Keys: p.rings[keyring.Token], Vault: p.vault}
+	p.repository = &eventstore.Repository{Client: p.client, Vault: p.vault, Addresses: p.rings[keyring.Address], Logger: logger}
 	p.sessions = &session.Store{
 		Pool: p.pool, Lifetime: s.SessionLifetime, IdleLifetime: s.SessionIdle, Account: p.repository.Account,
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	if p.identity, err = p.repository.Identify(ctx, s.Namespace, p.keys.fingerprints(), producer()); err != nil {
-		return fmt.Errorf("DAYBOOK_EVENTSTORE_URL: %w", err)
+	if err := p.followKeys(ctx, s, logger); err != nil {
+		return err
 	}
 	if err := p.bind(ctx, p.pool, p.client, p.identity); err != nil {
 		return err
@@ -170,8 +180,30 @@ func (p *parts) openStore(ctx context.Context, s *Settings, b *backends, logger 
 	return nil
 }
 
+// followKeys brings the keys into the store's order. A process that goes on working is
+// announced before it reads which that is.
+func (p *parts) followKeys(ctx context.Context, s *Settings, logger *slog.Logger) (err error) {
+	p.follower = &keyring.Follower{
+		Repository: p.repository, Holders: keyring.Holders{Pool: p.pool}, Rings: p.rings, Read: s.readKeys,
+		Namespace: s.Namespace, Producer: producer(), Logger: logger.With(slog.String("part", "keys")),
+	}
+	if p.works {
+		if err := p.follower.Announce(ctx); err != nil {
+			return err
+		}
+		p.repository.Fresh = p.follower.Fresh
+	}
+	if p.identity, err = p.follower.Start(ctx); err != nil {
+		return fmt.Errorf("DAYBOOK_EVENTSTORE_URL: %w", err)
+	}
+	return nil
+}
+
 // close gives everything back. It may be called on half-opened parts.
 func (p *parts) close() {
+	if p.works && p.follower != nil {
+		p.follower.Leave(context.Background())
+	}
 	for _, client := range []*eventstore.Client{p.client, p.replays} {
 		if client != nil {
 			client.Close()

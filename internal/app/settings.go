@@ -39,7 +39,7 @@ type Settings struct {
 	MailFrom      string `env:"DAYBOOK_MAIL_FROM" help:"Sender of all mail. Empty: no-reply at the host of the public URL."`
 	KafkaURL      string `env:"DAYBOOK_KAFKA_URL" help:"kafka://h1:9092,h2:9092?tls=…&sasl=…; embedded; empty: no relay."`
 
-	MasterKeys  string `env:"DAYBOOK_MASTER_KEYS" help:"id:base64,… that wrap the data keys; the first is current. Also as DAYBOOK_MASTER_KEYS_FILE. Empty: made once, kept in the data dir."`
+	MasterKeys  string `env:"DAYBOOK_MASTER_KEYS" help:"id:base64,… that wrap the data keys; the first is wanted as current, see docs/security.md. Also as DAYBOOK_MASTER_KEYS_FILE, which is read again while it runs. Empty: made once, kept in the data dir."`
 	TokenKeys   string `env:"DAYBOOK_TOKEN_KEYS" help:"id:base64,… that make the tokens of mailed links."`
 	AddressKeys string `env:"DAYBOOK_ADDRESS_KEYS" help:"id:base64,… that hash mail addresses in stream names."`
 
@@ -61,6 +61,10 @@ type Settings struct {
 	UploadTries        int           `env:"DAYBOOK_UPLOADS_PER_HOUR" default:"60" help:"How many pictures one account may upload in an hour; 0 for any number."`
 	SeriesFile         string        `env:"DAYBOOK_SERIES_FILE" help:"JSON file that replaces the article series on the frontend's first page."`
 	LogLevel           string        `env:"DAYBOOK_LOG_LEVEL" default:"info" enum:"debug,info,warn,error" help:"Least level that is logged."`
+
+	// KeyFiles are the files that keys were given in, by kind; they are read again
+	// while the service runs.
+	KeyFiles map[string]string `kong:"-"`
 }
 
 // secretSettings may also be given as a file, under the name with _FILE, and are
@@ -90,6 +94,15 @@ func LoadSecretFiles() error {
 		}
 	}
 	return nil
+}
+
+// keyFiles are the files that LoadSecretFiles read keys from.
+func keyFiles() map[string]string {
+	files := map[string]string{}
+	for kind, setting := range keySettings {
+		files[kind] = os.Getenv(setting + "_FILE")
+	}
+	return files
 }
 
 // Check checks what can be checked without asking anybody, fills in derived
@@ -238,6 +251,9 @@ type Setting struct{ Name, Default, Help string }
 func SettingsTable() []Setting {
 	var table []Setting
 	for field := range reflect.TypeFor[Settings]().Fields() {
+		if field.Tag.Get("env") == "" {
+			continue
+		}
 		table = append(table, Setting{field.Tag.Get("env"), field.Tag.Get("default"), field.Tag.Get("help")})
 	}
 	return table

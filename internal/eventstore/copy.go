@@ -154,16 +154,16 @@ func (c *copying) write(ctx context.Context, e *esdb.RecordedEvent) error {
 // sign gives the target an id of its own.
 func (c *copying) sign(ctx context.Context, producer string) error {
 	r := &Repository{Client: c.to}
-	identity, revision, err := r.readIdentity(ctx)
+	identity, err := r.readIdentity(ctx, unknownIdentity())
 	if err != nil {
 		return err
 	}
-	if revision == domain.NoStream {
+	if identity.revision == domain.NoStream {
 		return fmt.Errorf("the history has no stream %s", domain.StoreStream)
 	}
 	c.copied.StoreID = uuid.New()
 	opened := domain.StoreOpened{StoreID: c.copied.StoreID, Namespace: identity.Namespace, Fingerprints: maps.Clone(identity.Fingerprints)}
-	_, err = r.Append(ctx, domain.Append{Stream: domain.StoreStream, Expected: revision, Events: []domain.Event{opened}, Metadata: storeMetadata("CopyStore", producer)})
+	_, err = r.Append(ctx, domain.Append{Stream: domain.StoreStream, Expected: identity.revision, Events: []domain.Event{opened}, Metadata: storeMetadata("CopyStore", producer)})
 	return err
 }
 

@@ -1,6 +1,7 @@
 package eventstore_test
 
 import (
+	"errors"
 	"maps"
 	"strings"
 	"sync"
@@ -75,11 +76,44 @@ func TestRotatedKeysAreNoted(t *testing.T) {
 			t.Fatalf("%+v, %v, %d events", identity, err, storeEvents(t, r))
 		}
 	}
-	if _, err := r.Identify(ctx, "", without(rotated, "master:m1"), "test"); err != nil {
-		t.Errorf("the old key went: %v", err)
+	if _, err := r.Identify(ctx, "", without(rotated, "master:m1"), "test"); err == nil || !strings.Contains(err.Error(), "current master key") {
+		t.Errorf("the current key went: %v", err)
+	}
+	identity, err := r.Identify(ctx, "", rotated, "test")
+	if err != nil || !identity.IsComing("master", "m2") || identity.Current["master"] != "m1" {
+		t.Fatalf("%+v, %v", identity, err)
+	}
+	for _, outdated := range []error{nil, domain.ErrConflict} {
+		if err := r.MakeCurrent(ctx, identity, "master:m2", "test"); !errors.Is(err, outdated) {
+			t.Fatalf("made current: %v, want %v", err, outdated)
+		}
+	}
+	identity, err = r.Reidentify(ctx, identity, "", without(rotated, "master:m1"), "test")
+	if err != nil || identity.IsComing("master", "m2") || identity.Current["master"] != "m2" || identity.Since["master"].IsZero() {
+		t.Errorf("the old key went: %+v, %v", identity, err)
 	}
 	if _, err := r.Identify(ctx, "", prints("master:m2", "xx"), "test"); err == nil {
 		t.Error("another key under the new id passes")
+	}
+}
+
+// TestComingAddressKey: others claim under it, so that no process starts without. One
+// that runs already goes on, and it does not come before that one knows it.
+func TestComingAddressKey(t *testing.T) {
+	r := testkit.Repository(t, testkit.Database(t))
+	ctx := within(t, patience)
+	before, err := r.Identify(ctx, "", prints(), "test")
+	if err == nil {
+		_, err = r.Identify(ctx, "", prints("address:a2", "dd"), "test")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Identify(ctx, "", prints(), "test"); err == nil || !strings.Contains(err.Error(), `"a2"`) {
+		t.Errorf("a start without it: %v", err)
+	}
+	if after, err := r.Reidentify(ctx, before, "", prints(), "test"); err != nil || !after.IsComing("address", "a2") || before.IsComing("address", "a2") {
+		t.Errorf("running without it: %+v, %v", after, err)
 	}
 }
 

@@ -2,8 +2,6 @@ package eventstore
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,9 +23,13 @@ const accessAge = 400 * 24 * time.Hour
 type Repository struct {
 	Client *Client
 	Vault  *vault.Vault
-	// Addresses keys the names of claim streams; older keys are still looked up.
-	Addresses vault.KeySet
-	Logger    *slog.Logger
+	// Addresses keys the names of claim streams, the current key first. With more
+	// than one an address is claimed under each of them; see docs/decisions.md.
+	Addresses vault.Keys
+	// Fresh, when set, fails while this process cannot know which keys of addresses
+	// the others use; then nothing is registered.
+	Fresh  func() error
+	Logger *slog.Logger
 }
 
 // Account folds the stream of the account: one read.
@@ -64,35 +66,6 @@ func (r *Repository) Access(ctx context.Context, id uuid.UUID, revision int64) (
 		return recorded[0], nil
 	}
 	return domain.Recorded{}, ErrNoEvent
-}
-
-// Claim folds the claim stream of the address: one read, and one more for each
-// older key while nothing is found.
-func (r *Repository) Claim(ctx context.Context, email domain.Email) (domain.Claim, error) {
-	current := domain.NewClaim(addressStream(r.Addresses.Current(), email))
-	for i, key := range r.Addresses {
-		claim := domain.NewClaim(addressStream(key, email))
-		history, err := r.history(ctx, claim.Stream)
-		if err != nil {
-			return domain.Claim{}, err
-		}
-		for _, recorded := range history {
-			claim = domain.EvolveClaim(claim, recorded)
-		}
-		if claim.Revision != domain.NoStream {
-			return claim, nil
-		}
-		if i == 0 {
-			current = claim
-		}
-	}
-	return current, nil
-}
-
-func addressStream(key vault.Key, email domain.Email) string {
-	mac := hmac.New(sha256.New, key.Secret)
-	mac.Write([]byte(email.Canonical))
-	return domain.AddressStream(key.ID, mac.Sum(nil))
 }
 
 func (r *Repository) history(ctx context.Context, stream string) ([]domain.Recorded, error) {

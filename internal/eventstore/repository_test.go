@@ -112,7 +112,7 @@ func TestClaimsUnderOlderKeys(t *testing.T) {
 	if _, err := r.Append(ctx, appending(claim.Stream, claim.Revision, uuid.New(), domain.AddressClaimed{AccountID: holder})); err != nil {
 		t.Fatal(err)
 	}
-	r.Addresses = append(testkit.KeySet("next"), r.Addresses...)
+	r.Addresses = append(testkit.KeySet("next"), r.Addresses.Set()...)
 	lower, err := domain.ParseEmail("ada@example.com")
 	if err != nil {
 		t.Fatal(err)

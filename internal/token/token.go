@@ -29,7 +29,7 @@ const version = "1"
 
 // Maker makes and compares tokens.
 type Maker struct {
-	Keys  vault.KeySet
+	Keys  vault.Keys
 	Vault *vault.Vault
 }
 
@@ -40,14 +40,14 @@ func (m *Maker) Token(ctx context.Context, purpose domain.Purpose, account, id u
 	if err != nil {
 		return "", err
 	}
-	return compute(m.Keys.Current(), secret, purpose, account, id, expires)
+	return compute(m.Keys.Set().Current(), secret, purpose, account, id, expires)
 }
 
 // Matches compares in constant time with the token that the named key would
 // make. An unknown key id, an erased account and a malformed token are no match.
 func (m *Maker) Matches(ctx context.Context, token string, purpose domain.Purpose, account, id uuid.UUID, expires time.Time) (bool, error) {
 	keyID, _, _ := strings.Cut(token, ".")
-	key, ok := m.Keys.Find(keyID)
+	key, ok := m.Keys.Set().Find(keyID)
 	if !ok {
 		return false, nil
 	}

@@ -121,7 +121,7 @@ func TestRotation(t *testing.T) {
 	pool := testkit.Database(t)
 	f := someFacts(t, pool)
 	before := &token.Maker{Keys: testkit.KeySet("k1"), Vault: vault.New(pool, masters)}
-	after := &token.Maker{Keys: append(testkit.KeySet("k2"), before.Keys...), Vault: before.Vault}
+	after := &token.Maker{Keys: append(testkit.KeySet("k2"), before.Keys.Set()...), Vault: before.Vault}
 	old, fresh := make1(t, before, f), make1(t, after, f)
 	if !strings.HasPrefix(fresh, "k2.") || !matches(t, after, fresh, f) {
 		t.Error("new tokens are not made with the new key")

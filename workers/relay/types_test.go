@@ -201,7 +201,7 @@ func TestGoldenChecksums(t *testing.T) {
 // unpublished, else the relay would stop at it.
 func TestEveryEventIsDecided(t *testing.T) {
 	elsewhere := []domain.Event{ // on streams of addresses and of the store
-		domain.AddressClaimed{}, domain.AddressReleased{}, domain.StoreOpened{}, domain.KeyRotated{}, domain.AuditRead{},
+		domain.AddressClaimed{}, domain.AddressReleased{}, domain.StoreOpened{}, domain.KeyRotated{}, domain.KeyMadeCurrent{}, domain.AuditRead{},
 		domain.TokenCreated{}, domain.TokenRevoked{}, domain.ParkedAccountDiscarded{}, domain.ParkedAccountRetried{},
 	}
 	for _, name := range domain.EventNames() {
