@@ -200,7 +200,8 @@ func (c eventStoreVerify) Run(i *invocation) error {
 
 type eventStoreCompact struct {
 	eventStoreFile
-	Target string `arg:"" help:"File to make; must not exist."`
+	Target     string `arg:"" help:"File to make; must not exist."`
+	WithoutLog bool   `help:"Leave out a log that is damaged or lost: what was acknowledged in the last second before the crash is not in the copy."`
 }
 
 // Run copies the events to a new, smaller file.
@@ -209,7 +210,11 @@ func (c eventStoreCompact) Run(i *invocation) error {
 	if err != nil {
 		return err
 	}
-	if err := node.Compact(path, c.Target); err != nil {
+	compact := node.Compact
+	if c.WithoutLog {
+		compact = node.CompactWithoutLog
+	}
+	if err := compact(path, c.Target); err != nil {
 		return explainInUse(err)
 	}
 	return i.report(c.Target)

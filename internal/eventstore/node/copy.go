@@ -25,14 +25,29 @@ func (n *Node) Backup(path string) error {
 }
 
 // Compact copies the store in the file source, and in its log if it was not closed, to
-// the new file target without the room that bbolt keeps free. The error is ErrInUse while a node has the source open.
-func Compact(source, target string) (err error) {
+// the new file target without the room that bbolt keeps free. The error is ErrInUse while
+// a node has the source open, ErrLog when the log is damaged or lost.
+func Compact(source, target string) error {
 	s, err := openStopped(source, &bbolt.Options{})
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.close()) }()
-	if err := copyLog(s, lastPosition, target); err != nil {
+	return errors.Join(compact(s, target), s.close())
+}
+
+// CompactWithoutLog is Compact of the file alone, the way out for a store whose log is
+// damaged or lost and of which there is no backup. What was acknowledged in the last
+// second or so before its process ended is not in the copy.
+func CompactWithoutLog(source, target string) error {
+	s, err := openBoltWith(source, &bbolt.Options{ReadOnly: true})
+	if err != nil {
+		return err
+	}
+	return errors.Join(compact(s, target), s.close())
+}
+
+func compact(source storage, target string) error {
+	if err := copyLog(source, lastPosition, target); err != nil {
 		return fmt.Errorf("compact to %s: %w", target, err)
 	}
 	return nil
