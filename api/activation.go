@@ -55,11 +55,11 @@ func (s *Server) openActivation(w http.ResponseWriter, r *http.Request) error {
 	}
 	id, token, ok := link(r)
 	if !ok {
-		return redirect(w, s.Config.linkRefusedURL())
+		return s.refuseLink(w, r, domain.ErrActivationInvalid)
 	}
 	attempt, err := s.Commands.Activation(r.Context(), id, token)
 	if domain.IsKind(err, domain.KindInvalid) {
-		return redirect(w, s.Config.linkRefusedURL())
+		return s.refuseLink(w, r, err)
 	}
 	if err != nil {
 		return err
@@ -70,7 +70,7 @@ func (s *Server) openActivation(w http.ResponseWriter, r *http.Request) error {
 func (s *Server) activate(w http.ResponseWriter, r *http.Request) error {
 	id, token, ok := link(r)
 	if !ok {
-		return redirect(w, s.Config.linkRefusedURL())
+		return s.refuseLink(w, r, domain.ErrActivationInvalid)
 	}
 	caller, err := s.anonymous(r, id.String(), token)
 	if err != nil {
@@ -78,7 +78,7 @@ func (s *Server) activate(w http.ResponseWriter, r *http.Request) error {
 	}
 	result, err := s.Commands.Activate(r.Context(), caller, id, token)
 	if domain.IsKind(err, domain.KindInvalid) {
-		return redirect(w, s.Config.linkRefusedURL())
+		return s.refuseLink(w, r, err)
 	}
 	if err != nil {
 		return fmt.Errorf("activate: %w", err)
@@ -87,6 +87,12 @@ func (s *Server) activate(w http.ResponseWriter, r *http.Request) error {
 		return redirect(w, s.Config.newPasswordURL(id, result.NewPassword))
 	}
 	return redirect(w, s.Config.confirmedURL())
+}
+
+// refuseLink is the one answer to every mailed link that does not work.
+func (s *Server) refuseLink(w http.ResponseWriter, r *http.Request, refusal error) error {
+	_ = s.even(r, refusal)
+	return redirect(w, s.Config.linkRefusedURL())
 }
 
 // link reads the two parts of a mailed link.

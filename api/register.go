@@ -55,15 +55,31 @@ func (s *Server) conceal(r *http.Request, least time.Duration, telling error, ru
 	if s.Config.Contract == ContractSeed {
 		return run(r.Context())
 	}
-	held := time.NewTimer(least - time.Since(exchangeOf(r).arrived))
-	defer held.Stop()
 	err := run(r.Context())
-	select {
-	case <-held.C:
-	case <-r.Context().Done():
-	}
+	holdUntil(r, least)
 	if errors.Is(err, telling) {
 		return nil
 	}
 	return err
+}
+
+// even gives refusals of sign-ins and of mailed links one time, so that it does not
+// tell what they were refused for: in the hardened contract they come no sooner than
+// the floor after the request. What is not refused is not held.
+func (s *Server) even(r *http.Request, err error) error {
+	if s.Config.Contract != ContractSeed && domain.IsKind(err, domain.KindInvalid) {
+		holdUntil(r, floor)
+	}
+	return err
+}
+
+// holdUntil waits until so long after the request, or until nobody waits for the
+// answer.
+func holdUntil(r *http.Request, least time.Duration) {
+	held := time.NewTimer(least - time.Since(exchangeOf(r).arrived))
+	defer held.Stop()
+	select {
+	case <-held.C:
+	case <-r.Context().Done():
+	}
 }

@@ -40,11 +40,11 @@ func (s *Server) requestReset(w http.ResponseWriter, r *http.Request) error {
 func (s *Server) openReset(w http.ResponseWriter, r *http.Request) error {
 	id, token, ok := link(r)
 	if !ok {
-		return redirect(w, s.Config.linkRefusedURL())
+		return s.refuseLink(w, r, domain.ErrResetInvalid)
 	}
 	second, err := s.Commands.OpenResetLink(r.Context(), s.caller(r), id, token)
 	if domain.IsKind(err, domain.KindInvalid) {
-		return redirect(w, s.Config.linkRefusedURL())
+		return s.refuseLink(w, r, err)
 	}
 	if err != nil {
 		return err
@@ -61,14 +61,14 @@ func (s *Server) resetPassword(w http.ResponseWriter, r *http.Request) error {
 	}
 	id, token, ok := splitToken(in.text("token"))
 	if !ok {
-		return domain.ErrResetInvalid
+		return s.even(r, domain.ErrResetInvalid)
 	}
 	caller, err := s.anonymous(r, id.String(), in)
 	if err != nil {
 		return err
 	}
 	if err := s.Commands.ResetPassword(r.Context(), caller, id, token, in.text("password")); err != nil {
-		return err
+		return s.even(r, err)
 	}
 	return say(w, resetDone)
 }

@@ -85,7 +85,7 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request) error {
 	}
 	opened, err := s.Commands.SignIn(r.Context(), s.caller(r), in.text("email"), in.text("password"))
 	if err != nil {
-		return err
+		return s.even(r, err)
 	}
 	s.setSession(w, opened.Token, int(s.Config.SessionLifetime.Seconds()))
 	return show(w, s.user(projections.AccountOf(opened.Account)))

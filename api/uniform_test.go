@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"testing"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 // TestAnonymousAnswersDoNotTellWhoExists compares status, header names, stable
@@ -44,6 +46,34 @@ func TestAnonymousAnswersDoNotTellWhoExists(t *testing.T) {
 	}
 	if _, notices := s.counted(); notices != 2 {
 		t.Errorf("%d notices to owners", notices)
+	}
+}
+
+// TestRefusalsTakeTheSameTime: a sign-in that is refused and a mailed link that does
+// not work come no sooner than the floor, whatever they were refused for (C23, C59).
+func TestRefusalsTakeTheSameTime(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	s.activated(t, "active@example.org")
+	const change, confirm, register = "/users/password-change/change-user-password/", "/users/password-change/confirm/change-password/", "/users/register/confirm/"
+	uid := encodeID(uuid.New())
+	for _, c := range []struct{ method, path, body string }{
+		{http.MethodPost, "/users/login/", `{"email":"active@example.org","password":"wrong-wrong"}`},
+		{http.MethodPost, "/users/login/", `{"email":"unknown@example.org","password":"wrong-wrong"}`},
+		{http.MethodPost, "/users/login/", `{"email":"no address","password":"wrong-wrong"}`},
+		{http.MethodPost, change, `{"token":"` + uid + `:k.x","password":"SomeOther123456"}`},
+		{http.MethodPost, change, `{"token":"malformed","password":"SomeOther123456"}`},
+		{http.MethodGet, confirm + uid + "/k.x/", ""},
+		{http.MethodGet, confirm + "malformed/k.x/", ""},
+		{http.MethodGet, register + uid + "/k.x/", ""},
+		{http.MethodPost, register + uid + "/k.x/", ""},
+		{http.MethodPost, register + "malformed/k.x/", ""},
+	} {
+		began := time.Now()
+		w := s.do(c.method, c.path, c.body, "Content-Type", "application/json")
+		if took := time.Since(began); took < floor || w.Code != http.StatusBadRequest && w.Code != http.StatusFound {
+			t.Errorf("%s %s: %d after %v", c.method, c.path, w.Code, took)
+		}
 	}
 }
 

@@ -43,7 +43,7 @@ var cheap = password.Parameters{MemoryKiB: 64, Passes: 1, Threads: 1}
 // world is the write side with real parts.
 type world struct {
 	*commands.Handler
-	t          *testing.T
+	t          testing.TB
 	pool       *pgxpool.Pool
 	client     *eventstore.Client
 	vault      *vault.Vault
@@ -55,7 +55,7 @@ type world struct {
 	counts     *counts
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{t: t, clock: &clock{}, notices: &notices{}, counts: &counts{calls: map[eventstore.Operation]int{}}}
 	var err error
@@ -89,7 +89,7 @@ func (w *world) connect() {
 	}
 }
 
-func startObjects(t *testing.T) *objectstore.Store {
+func startObjects(t testing.TB) *objectstore.Store {
 	t.Helper()
 	server, err := s3.Start(t.Context(), s3.Config{Dir: t.TempDir(), AccessKey: "key", SecretKey: "secret", Bucket: "pictures"})
 	must(t, err)
@@ -157,7 +157,7 @@ func (c *counts) now() spent {
 	return spent{c.statements, c.calls[eventstore.OpReadStream], c.calls[eventstore.OpAppend]}
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 // pairs is how many interleaved pairs are measured.
@@ -31,25 +33,43 @@ func pairs(b *testing.B) int {
 const knownOwners = 20
 
 // BenchmarkUniformAnswers measures how well the time of an answer hides whether an
-// address is known (C23, C49): interleaved pairs of a known and an unknown one,
-// reported as medians in ms and as Welch's t (below 4.5 nothing shows). Run it on
-// an idle machine with -benchtime 1x.
+// address is known (C23, C49), and what a mailed link was refused for (C59):
+// interleaved pairs of a known and an unknown one, reported as medians in ms and as
+// Welch's t (below 4.5 nothing shows). Run it on an idle machine with -benchtime 1x.
 func BenchmarkUniformAnswers(b *testing.B) {
 	n := pairs(b)
 	set := settings(b)
 	set.SignInTries = 1 << 20 // a locked address answers without a hash
 	s := start(b, set)
-	for i := range knownOwners {
-		s.register(owner(i))
+	tokens := make([]string, knownOwners)
+	for i := range tokens {
+		tokens[i], _, _ = strings.Cut(s.register(owner(i)).requestReset(owner(i), 1), ":")
+	}
+	address := func(body string) func(bool, int) string {
+		return func(known bool, i int) string {
+			if known {
+				return fmt.Sprintf(body, owner(i%knownOwners))
+			}
+			return fmt.Sprintf(body, fmt.Sprintf("nobody-%d-%d@example.com", i, time.Now().UnixNano()))
+		}
+	}
+	token := func(known bool, i int) string {
+		id := encoded(uuid.New())
+		if known { // an account with an open reset, and a wrong token
+			id = tokens[i%knownOwners]
+		}
+		return `{"token":"` + id + `:k.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","password":"SomeOther123456"}`
 	}
 	for _, way := range []struct {
-		name, path, body string
-		clients          int // at once; a hash wants a core of its own
+		name, path string
+		body       func(known bool, i int) string
+		clients    int // at once; a hash wants a core of its own
 	}{
-		{"register", "/users/register/", `{"email":%q,"first_name":"Ann","last_name":"Lee","password":"12345SomeData"}`, 4},
-		{"regenerate", "/users/regenerate-token/", `{"email":%q}`, 8},
-		{"reset", "/users/password-change/request-password-change/", `{"email":%q}`, 8},
-		{"sign-in", "/users/login/", `{"email":%q,"password":"wrong-wrong"}`, 1},
+		{"register", "/users/register/", address(`{"email":%q,"first_name":"Ann","last_name":"Lee","password":"12345SomeData"}`), 4},
+		{"regenerate", "/users/regenerate-token/", address(`{"email":%q}`), 8},
+		{"token", "/users/password-change/change-user-password/", token, 8},
+		{"reset", "/users/password-change/request-password-change/", address(`{"email":%q}`), 8},
+		{"sign-in", "/users/login/", address(`{"email":%q,"password":"wrong-wrong"}`), 2},
 	} {
 		b.Run(way.name, func(b *testing.B) {
 			for b.Loop() {
@@ -66,18 +86,17 @@ func owner(i int) string { return fmt.Sprintf("owner-%d@example.com", i) }
 
 // measurePairs returns the times of known and unknown addresses in ms. Which of a
 // pair comes first alternates.
-func (s *service) measurePairs(b *testing.B, n, clients int, path, body string) (known, unknown []float64) {
+func (s *service) measurePairs(b *testing.B, n, clients int, path string, body func(known bool, i int) string) (known, unknown []float64) {
 	var mu sync.Mutex
 	var all sync.WaitGroup
 	for client := range clients {
 		all.Go(func() {
 			http := &http.Client{}
 			for i := client; i < n; i += clients {
-				emails := []string{owner(i % knownOwners), fmt.Sprintf("nobody-%d-%d@example.com", i, time.Now().UnixNano())}
 				took := [2]float64{}
 				for j := range 2 {
 					which := (i/clients + j) % 2
-					took[which] = timed(b, http, s.URL+path, fmt.Sprintf(body, emails[which]))
+					took[which] = timed(b, http, s.URL+path, body(which == 0, i))
 				}
 				mu.Lock()
 				known, unknown = append(known, took[0]), append(unknown, took[1])
