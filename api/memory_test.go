@@ -98,11 +98,13 @@ func (m *memory) Stage(_ context.Context, c domain.Credential) error {
 
 func (m *memory) StageChange(ctx context.Context, c domain.Credential) error { return m.Stage(ctx, c) }
 
-func (m *memory) TrySignIn(_ context.Context, _ string, id uuid.UUID) (string, bool, error) {
+func (m *memory) TrySignIn(_ context.Context, _ string, id uuid.UUID) (domain.SignInTry, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.phc[id], true, nil
+	return domain.SignInTry{PHC: m.phc[id], Allowed: true}, nil
 }
+
+func (m *memory) GiveBack(context.Context, string, domain.SignInTry) error { return nil }
 
 func (m *memory) SignInSucceeded(context.Context, string) error { return nil }
 

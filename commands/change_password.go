@@ -41,15 +41,16 @@ func (h *Handler) ChangePassword(ctx context.Context, c Caller, id, session uuid
 }
 
 func (h *Handler) proveCurrent(ctx context.Context, account domain.Account, current string) error {
-	phc, allowed, err := h.Credentials.TrySignIn(ctx, account.AddressClaim, account.Credential)
+	try, err := h.Credentials.TrySignIn(ctx, account.AddressClaim, account.Credential)
 	if err != nil {
 		return err
 	}
-	if !allowed {
+	if !try.Allowed {
 		return ErrWrongPassword
 	}
-	ok, _, err := h.Passwords.Verify(ctx, phc, domain.NormalPassword(current))
+	ok, _, err := h.Passwords.Verify(ctx, try.PHC, domain.NormalPassword(current))
 	if err != nil {
+		h.giveBack(ctx, account.AddressClaim, account, try)
 		return err
 	}
 	if !ok {

@@ -39,8 +39,10 @@ type Credentials interface {
 	// account's sessions as pending until Sessions.Settle.
 	StageChange(ctx context.Context, c domain.Credential) error
 	// TrySignIn reserves a try for the address before any hashing and returns
-	// the credential: one round trip. allowed is false when tries are used up.
-	TrySignIn(ctx context.Context, addressKey string, credential uuid.UUID) (phc string, allowed bool, err error)
+	// the credential: one round trip.
+	TrySignIn(ctx context.Context, addressKey string, credential uuid.UUID) (domain.SignInTry, error)
+	// GiveBack gives back an allowed try in which no password was compared.
+	GiveBack(ctx context.Context, addressKey string, try domain.SignInTry) error
 	// SignInSucceeded forgets the address's failed tries.
 	SignInSucceeded(ctx context.Context, addressKey string) error
 	// Replace stores a stronger hash of the same password.

@@ -3,7 +3,9 @@ package commands
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
+	"time"
 
 	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
@@ -44,37 +46,58 @@ func (h *Handler) signIn(ctx context.Context, c Caller, address, password string
 	if err != nil {
 		return SignedIn{}, err
 	}
+	// Tries are counted under a claim of the address: an account's own, whatever key of
+	// addresses is current, so that they are counted once.
 	tries := cmp.Or(account.AddressClaim, claim.Stream)
-	if err := h.prove(ctx, tries, account, password); err != nil {
+	try, err := h.prove(ctx, tries, account, password)
+	if err != nil {
 		return SignedIn{}, err
 	}
-	return h.openSession(ctx, c, tries, account)
+	in, err := h.openSession(ctx, c, tries, account)
+	if err != nil && !errors.Is(err, ErrCredentials) {
+		h.giveBack(ctx, tries, account, try) // the password was right
+	}
+	return in, err
 }
 
-// prove counts the try under a claim of the address: an account's own, whatever key of
-// addresses is current, so that its tries are counted once.
-func (h *Handler) prove(ctx context.Context, claim string, account domain.Account, password string) error {
-	phc, allowed, err := h.Credentials.TrySignIn(ctx, claim, account.Credential)
+// prove compares the password, if the address has a try left.
+func (h *Handler) prove(ctx context.Context, addressKey string, account domain.Account, password string) (domain.SignInTry, error) {
+	try, err := h.Credentials.TrySignIn(ctx, addressKey, account.Credential)
 	if err != nil {
-		return err
+		return try, err
 	}
-	if !allowed {
-		return ErrCredentials
+	if !try.Allowed {
+		return try, ErrCredentials
 	}
+	phc := try.PHC
 	if !account.Active() {
 		phc = ""
 	}
 	ok, stale, err := h.Passwords.Verify(ctx, phc, domain.NormalPassword(password))
 	if err != nil {
-		return err
+		h.giveBack(ctx, addressKey, account, try)
+		return try, err
 	}
 	if !ok {
-		return ErrCredentials
+		return try, ErrCredentials
 	}
 	if stale {
 		h.rehash(ctx, account, password)
 	}
-	return nil
+	return try, nil
+}
+
+// giveBackWithin bounds how long a try is given back, also when the caller has gone.
+const giveBackWithin = 2 * time.Second
+
+// giveBack gives back a try that has compared no password, or the right one: an
+// overload must not lock anybody out. Failing to costs the address a try.
+func (h *Handler) giveBack(ctx context.Context, addressKey string, account domain.Account, try domain.SignInTry) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveBackWithin)
+	defer cancel()
+	if err := h.Credentials.GiveBack(ctx, addressKey, try); err != nil {
+		h.Logger.WarnContext(ctx, "a try to sign in was not given back", slog.String("account", account.ID.String()), slog.Any("error", err))
+	}
 }
 
 // rehash strengthens the stored hash; failing to is no reason to refuse.

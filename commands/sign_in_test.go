@@ -294,3 +294,88 @@ func TestEndingSessions(t *testing.T) {
 		t.Fatalf("%d noted", n)
 	}
 }
+
+// shedding refuses as a full queue does, as long as it says so.
+type shedding struct {
+	comparing
+	shed func() bool
+}
+
+func (s *shedding) Verify(ctx context.Context, phc, typed string) (ok, stale bool, err error) {
+	if s.shed() {
+		return false, false, password.ErrBusy
+	}
+	return s.comparing.Verify(ctx, phc, typed)
+}
+
+// TestShedTriesAreGivenBack: a try in which no password was compared is none, so that
+// an overload locks nobody out; and yet no more are compared than the limit.
+func TestShedTriesAreGivenBack(t *testing.T) {
+	w := newWorld(t)
+	w.active(ada)
+	var calls atomic.Int64
+	passwords := &shedding{comparing: comparing{Hasher: password.NewHasher(cheap)}, shed: func() bool { return true }}
+	h := w.another()
+	h.Passwords = passwords
+	for range 3 * tries {
+		if _, err := h.SignIn(t.Context(), caller(), ada, "wrong"); !domain.IsKind(err, domain.KindUnavailable) {
+			t.Fatalf("a full queue: %v", err)
+		}
+	}
+	w.in(ada, secret)
+
+	passwords.shed = func() bool { return calls.Add(1)%3 > 0 }
+	var busy atomic.Int64
+	together(200, func(int) error {
+		_, err := h.SignIn(t.Context(), caller(), ada, "wrong")
+		if domain.IsKind(err, domain.KindUnavailable) {
+			busy.Add(1)
+			return nil
+		}
+		if !errors.Is(err, commands.ErrCredentials) {
+			return err
+		}
+		return nil
+	})
+	if passwords.compared.Load() > tries || busy.Load() == 0 {
+		t.Errorf("%d compared, %d shed", passwords.compared.Load(), busy.Load())
+	}
+	passwords.shed = func() bool { return false }
+	for range 2 * tries {
+		_, err := h.SignIn(t.Context(), caller(), ada, "wrong")
+		want(t, err, commands.ErrCredentials)
+	}
+	if passwords.compared.Load() != tries {
+		t.Errorf("%d compared in the end, want %d", passwords.compared.Load(), tries)
+	}
+}
+
+// TestTriesOfAnOutageAreGivenBack: who knows the password is not locked out by a
+// store that takes no sign-ins, and neither is whoever gives up waiting.
+func TestTriesOfAnOutageAreGivenBack(t *testing.T) {
+	w := newWorld(t)
+	w.active(ada)
+	away := w.another()
+	away.Store = awayForAppends{w.repository}
+	for range 2 * tries {
+		if _, err := away.SignIn(t.Context(), caller(), ada, secret); !domain.IsKind(err, domain.KindUnavailable) {
+			t.Fatalf("the store takes nothing: %v", err)
+		}
+	}
+	gone := w.another()
+	for range 2 * tries {
+		ctx, leave := context.WithCancel(t.Context())
+		gone.Passwords = &shedding{comparing: comparing{Hasher: password.NewHasher(cheap)}, shed: func() bool { leave(); return false }}
+		if _, err := gone.SignIn(ctx, caller(), ada, secret); err == nil {
+			t.Fatal("signed in although the caller had gone")
+		}
+	}
+	w.in(ada, secret)
+}
+
+// awayForAppends is an event store that can be read only.
+type awayForAppends struct{ commands.Store }
+
+func (awayForAppends) Append(context.Context, domain.Append) ([]domain.Recorded, error) {
+	return nil, domain.Refuse(domain.KindUnavailable, "event_store_unavailable", "away")
+}

@@ -1,6 +1,10 @@
 package domain
 
-import "github.com/google/uuid"
+import (
+	"time"
+
+	"github.com/google/uuid"
+)
 
 // Credential is a password hash (PHC string) on its way to an account. It is a
 // row of the vault, never an event: a log cannot forget.
@@ -12,6 +16,16 @@ type Credential struct {
 	// the stream is past it and does not name it.
 	ExpectedRevision int64
 	PHC              string
+}
+
+// SignInTry is a reserved try to sign in at an address.
+type SignInTry struct {
+	// PHC is the credential's hash, empty when there is none.
+	PHC string
+	// Allowed is false when the tries of the address are used up.
+	Allowed bool
+	// At is when it was reserved, by the clock that counts the window.
+	At time.Time
 }
 
 // NewSession is a session to be opened.

@@ -30,7 +30,7 @@ const (
 	pendingSQL = `
 		INSERT INTO app.account_guards AS g (account_id, pending_revision) VALUES ($1, $2 + 1)
 		ON CONFLICT (account_id) DO UPDATE SET pending_revision = greatest(g.pending_revision, $2 + 1)`
-	reserveSQL = `SELECT app.reserve_try('sign-in:' || $1, $2, $3)`
+	reserveSQL = `SELECT app.reserve_try('sign-in:' || $1, $2, $3), now()`
 	findSQL    = `SELECT phc FROM vault.credentials WHERE credential_id = $1`
 )
 
@@ -59,24 +59,36 @@ func (c *Credentials) StageChange(ctx context.Context, n domain.Credential) erro
 // TrySignIn reserves a try for the address and returns the credential's hash,
 // empty when there is none: a named credential that is missing means that the
 // person has to reset, never that the service fails.
-func (c *Credentials) TrySignIn(ctx context.Context, addressKey string, credential uuid.UUID) (phc string, allowed bool, err error) {
+func (c *Credentials) TrySignIn(ctx context.Context, addressKey string, credential uuid.UUID) (try domain.SignInTry, err error) {
 	if c.Vault == c.App {
 		var found *string
 		err = c.App.QueryRow(ctx, reserveSQL+`, (SELECT phc FROM vault.credentials WHERE credential_id = $4)`,
-			addressKey, c.Tries, c.TryWindow, credential).Scan(&allowed, &found)
+			addressKey, c.Tries, c.TryWindow, credential).Scan(&try.Allowed, &try.At, &found)
 		if found != nil {
-			phc = *found
+			try.PHC = *found
 		}
-		return phc, allowed, err
+		return try, err
 	}
-	if err = c.App.QueryRow(ctx, reserveSQL, addressKey, c.Tries, c.TryWindow).Scan(&allowed); err != nil {
-		return "", false, err
+	if err = c.App.QueryRow(ctx, reserveSQL, addressKey, c.Tries, c.TryWindow).Scan(&try.Allowed, &try.At); err != nil {
+		return domain.SignInTry{}, err
 	}
-	err = c.Vault.QueryRow(ctx, findSQL, credential).Scan(&phc)
+	err = c.Vault.QueryRow(ctx, findSQL, credential).Scan(&try.PHC)
 	if errors.Is(err, pgx.ErrNoRows) {
 		err = nil
 	}
-	return phc, allowed, err
+	return try, err
+}
+
+// GiveBack gives an allowed try back in which no password was compared, if the window
+// it was reserved in still counts. Of a counter that has passed its limit the limit is
+// what was allowed.
+func (c *Credentials) GiveBack(ctx context.Context, addressKey string, try domain.SignInTry) error {
+	if !try.Allowed {
+		return nil
+	}
+	_, err := c.App.Exec(ctx, `UPDATE app.throttles SET tries = least(tries, $2) - 1
+		WHERE key = 'sign-in:' || $1 AND tries > 0 AND window_start <= $3`, addressKey, c.Tries, try.At)
+	return err
 }
 
 // SignInSucceeded forgets the address's failed tries.

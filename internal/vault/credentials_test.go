@@ -22,6 +22,7 @@ func TestCredentials(t *testing.T) {
 		t.Run(name+", stage", func(t *testing.T) { testStage(t, c) })
 		t.Run(name+", change", func(t *testing.T) { testStageChange(t, c) })
 		t.Run(name+", tries", func(t *testing.T) { testTries(t, c) })
+		t.Run(name+", given back", func(t *testing.T) { testGiveBack(t, c) })
 		t.Run(name+", replace", func(t *testing.T) { testReplace(t, c) })
 	}
 }
@@ -76,11 +77,11 @@ func testTries(t *testing.T, c *vault.Credentials) {
 	var all sync.WaitGroup
 	for range 20 {
 		all.Go(func() {
-			phc, ok, err := c.TrySignIn(t.Context(), key, n.ID)
-			if err != nil || phc != "hash" {
-				t.Errorf("%q, %v", phc, err)
+			try, err := c.TrySignIn(t.Context(), key, n.ID)
+			if err != nil || try.PHC != "hash" {
+				t.Errorf("%q, %v", try.PHC, err)
 			}
-			if ok {
+			if try.Allowed {
 				allowed.Add(1)
 			}
 		})
@@ -89,20 +90,74 @@ func testTries(t *testing.T, c *vault.Credentials) {
 	if allowed.Load() != 3 {
 		t.Errorf("%d tries allowed", allowed.Load())
 	}
-	phc, ok, err := c.TrySignIn(t.Context(), uuid.NewString(), uuid.New())
-	if phc != "" || !ok || err != nil {
-		t.Errorf("unknown credential: %q, %v, %v", phc, ok, err)
+	try, err := c.TrySignIn(t.Context(), uuid.NewString(), uuid.New())
+	if try.PHC != "" || !try.Allowed || err != nil {
+		t.Errorf("unknown credential: %+v, %v", try, err)
 	}
 	_, err = c.App.Exec(t.Context(), `UPDATE app.throttles SET window_start = now() - interval '1 minute' WHERE key = 'sign-in:' || $1`, key)
 	must(t, err)
 	for i := range 4 {
-		if _, ok, err = c.TrySignIn(t.Context(), key, n.ID); ok != (i < 3) || err != nil {
-			t.Errorf("try %d of the next window: %v, %v", i, ok, err)
+		if try, err = c.TrySignIn(t.Context(), key, n.ID); try.Allowed != (i < 3) || err != nil {
+			t.Errorf("try %d of the next window: %v, %v", i, try.Allowed, err)
 		}
 	}
 	must(t, c.SignInSucceeded(t.Context(), key))
-	if _, ok, err = c.TrySignIn(t.Context(), key, n.ID); !ok || err != nil {
-		t.Errorf("after a success: %v, %v", ok, err)
+	if try, err = c.TrySignIn(t.Context(), key, n.ID); !try.Allowed || err != nil {
+		t.Errorf("after a success: %v, %v", try.Allowed, err)
+	}
+}
+
+// testGiveBack: of all tries at once, as many are allowed and kept as the limit says,
+// however many are given back in between; and a try of a window that is over gives
+// the next one nothing.
+func testGiveBack(t *testing.T, c *vault.Credentials) {
+	key := uuid.NewString()
+	reserve := func() domain.SignInTry {
+		t.Helper()
+		try, err := c.TrySignIn(t.Context(), key, uuid.New())
+		must(t, err)
+		return try
+	}
+	var kept atomic.Int64
+	var all sync.WaitGroup
+	for i := range 60 {
+		all.Go(func() {
+			try, err := c.TrySignIn(t.Context(), key, uuid.New())
+			switch {
+			case err != nil:
+				t.Error(err)
+			case try.Allowed && i%3 > 0:
+				if err := c.GiveBack(t.Context(), key, try); err != nil {
+					t.Error(err)
+				}
+			case try.Allowed:
+				kept.Add(1)
+			default:
+				if err := c.GiveBack(t.Context(), key, try); err != nil { // nothing to give
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	for reserve().Allowed {
+		kept.Add(1)
+	}
+	if kept.Load() != 3 {
+		t.Errorf("%d tries were kept", kept.Load())
+	}
+	must(t, c.SignInSucceeded(t.Context(), key))
+	old := reserve()
+	_, err := c.App.Exec(t.Context(), `UPDATE app.throttles SET window_start = now() - interval '1 minute' WHERE key = 'sign-in:' || $1`, key)
+	must(t, err)
+	for range 3 {
+		if !reserve().Allowed {
+			t.Fatal("the next window allows less")
+		}
+	}
+	must(t, c.GiveBack(t.Context(), key, old))
+	if reserve().Allowed {
+		t.Error("a try of the window before came back in this one")
 	}
 }
 

@@ -113,6 +113,9 @@ func (r Refused) owner(ctx context.Context, stream string) (owner uuid.UUID, kno
 
 // note appends the event, unless the quarter of an hour has one.
 func (r Refused) note(ctx context.Context, account uuid.UUID, start time.Time, tries int) (bool, error) {
+	if tries == 0 { // all were given back
+		return false, nil
+	}
 	command := noteOf(account, start)
 	stream := domain.AccessStream(account)
 	id := domain.EventID(stream, command, 0)
