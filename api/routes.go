@@ -49,6 +49,7 @@ func (s *Server) routes() []route {
 		{"/audit/events", methods{"GET": s.auditEvents}},
 		{"/healthz", methods{"GET": s.healthz}},
 		{"/readyz", methods{"GET": s.readyz}},
+		{"/.well-known/security.txt", methods{"GET": s.securityText}},
 		{"/openapi.json", methods{"GET": s.openapi}},
 		{"/docs/", methods{"GET": s.page("docs")}},
 		{"/assets/{name}", methods{"GET": s.asset}},

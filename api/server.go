@@ -48,6 +48,9 @@ type Config struct {
 	Contract string
 	// SessionLifetime is the Max-Age of the session cookie; defaults to 14 days.
 	SessionLifetime time.Duration
+	// SecurityContacts are URIs at which faults are reported, the preferred one
+	// first; none for no /.well-known/security.txt.
+	SecurityContacts []string
 	// Limits hold as far as Server.Throttles counts them.
 	Limits Limits
 }
@@ -81,6 +84,9 @@ func (c Config) Validate() error {
 	}
 	if _, err := originOf(c.MediaURL); err != nil {
 		return fmt.Errorf("media URL: %w", err)
+	}
+	if err := checkContacts(c.SecurityContacts); err != nil {
+		return err
 	}
 	for _, origin := range c.foreignOrigins() {
 		if _, err := originOf(origin); err != nil {

@@ -48,7 +48,7 @@ func (a *App) handler(auditor *audit.Reader) (http.Handler, error) {
 		Config: api.Config{
 			PublicURL: s.PublicURL, FrontendURL: s.FrontendURL, MediaURL: s.MediaURL, TrustedOrigins: s.TrustedOrigins,
 			TrustedProxies: proxies, Contract: s.Contract, SessionLifetime: s.SessionLifetime,
-			Limits: s.limits(),
+			Limits: s.limits(), SecurityContacts: s.Contacts,
 		},
 		Logger: a.logger,
 	}

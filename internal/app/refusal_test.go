@@ -48,6 +48,7 @@ func TestRefusals(t *testing.T) {
 		"Kafka URL":            {func(s *app.Settings) { s.KafkaURL = "h:9092?password=SECRET" }, "DAYBOOK_KAFKA_URL"},
 		"namespace for Kafka":  {func(s *app.Settings) { s.KafkaURL = "kafka://h:9092"; s.Namespace = "a/b" }, "DAYBOOK_KAFKA_URL"},
 		"public URL":           {func(s *app.Settings) { s.PublicURL = "localhost" }, "DAYBOOK_PUBLIC_URL"},
+		"security contact":     {func(s *app.Settings) { s.Contacts = []string{"ann@example.com"} }, "DAYBOOK_SECURITY_CONTACT"},
 		"proxies":              {func(s *app.Settings) { s.TrustedProxies = []string{"all"} }, "DAYBOOK_TRUSTED_PROXIES"},
 		"keys":                 {func(s *app.Settings) { s.MasterKeys = "a:short" }, "DAYBOOK_MASTER_KEYS"},
 		"address in use":       {func(s *app.Settings) { s.HTTPAddr = openPort(t) }, "DAYBOOK_HTTP_ADDR"},

@@ -27,6 +27,7 @@ type Settings struct {
 	FrontendURL    string   `env:"DAYBOOK_FRONTEND_URL" help:"Where mail links redirect to; also a trusted origin. Empty: the built-in pages."`
 	TrustedOrigins []string `env:"DAYBOOK_TRUSTED_ORIGINS" help:"More origins that may call."`
 	TrustedProxies []string `env:"DAYBOOK_TRUSTED_PROXIES" help:"Networks whose forwarded client address is believed, such as 10.0.0.0/8."`
+	Contacts       []string `name:"security-contact" env:"DAYBOOK_SECURITY_CONTACT" help:"Where faults of security are reported, such as mailto:security@example.com: shown at /.well-known/security.txt. Empty: no such page."`
 	MediaURL       string   `env:"DAYBOOK_MEDIA_URL" help:"Base of thumbnail URLs. Empty: PUBLIC_URL/media."`
 
 	DataDir       string `env:"DAYBOOK_DATA_DIR" default:"./.daybook" help:"Where embedded backends keep their data."`
