@@ -51,9 +51,7 @@ func (c *cluster) elect(leader int) {
 	c.members[1-leader].lead(c.followers[1-leader])
 }
 
-func (c *cluster) url(member int) string {
-	return "esdb://" + c.members[member].listener.Addr().String() + "?tls=false"
-}
+func (c *cluster) url(member int) string { return c.members[member].url() }
 
 // startFollower serves what a follower says. Where EventStoreDB's clients ask for the
 // server's features they take "unimplemented" for an old server.

@@ -56,6 +56,9 @@ func listenProxy(t *testing.T, network, address, target string) *proxy {
 	return p
 }
 
+// url leads to a proxy that listens on TCP.
+func (p *proxy) url() string { return "esdb://" + p.listener.Addr().String() + "?tls=false" }
+
 func (p *proxy) accept() {
 	for {
 		client, err := p.listener.Accept()

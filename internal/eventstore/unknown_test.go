@@ -32,8 +32,8 @@ func TestCutBeforeCommit(t *testing.T) {
 	for name, expected := range expectations {
 		t.Run(name, func(t *testing.T) {
 			checkGoroutines(t)
-			p := startProxy(t, socket(nodetest.Start(t)))
-			client := newClient(t, eventstore.Config{Socket: p.socket, Backoff: time.Millisecond})
+			p := listenProxy(t, "tcp", "127.0.0.1:0", socket(nodetest.Start(t)))
+			client := newClient(t, eventstore.Config{URL: p.url(), Backoff: time.Millisecond})
 			var want []uuid.UUID
 			for i := range cuts() {
 				if err := client.Ping(t.Context()); err != nil {
@@ -57,8 +57,8 @@ func TestCutAfterCommit(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			checkGoroutines(t)
 			running := nodetest.Start(t)
-			p := startProxy(t, socket(running))
-			client := newClient(t, eventstore.Config{Socket: p.socket, Backoff: time.Millisecond})
+			p := listenProxy(t, "tcp", "127.0.0.1:0", socket(running))
+			client := newClient(t, eventstore.Config{URL: p.url(), Backoff: time.Millisecond})
 			direct := newClient(t, eventstore.Config{Socket: socket(running)})
 			var want []uuid.UUID
 			for i := range cuts() {

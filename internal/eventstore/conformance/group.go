@@ -19,6 +19,8 @@ var groupCases = []testCase{
 	{"nack actions", groupNacks},
 	{"replay stops", groupReplayStops},
 	{"timeout", groupTimeout},
+	{"timeouts count as tries", groupTimeoutParks},
+	{"checkpoint after a time", groupCheckpointTime},
 	{"disconnect", groupDisconnect},
 	{"same id twice", groupSameID},
 	{"links", groupLinks},
@@ -168,6 +170,28 @@ func groupTimeout(s *suite) {
 	s.awaitSettled()
 }
 
+func groupTimeoutParks(s *suite) {
+	s.write(esdb.NoStream{}, event("a"))
+	s.group(func(g *esdb.PersistentSubscriptionSettings) { g.MessageTimeout, g.MaxRetryCount = 200, 1 })
+	c := s.connect(1)
+	c.want(0, 0)
+	c.want(0, 1)
+	s.awaitParked(1)
+	s.awaitSettled()
+}
+
+// groupCheckpointTime: few events are noted when they have waited long enough, though
+// they are not many.
+func groupCheckpointTime(s *suite) {
+	s.write(esdb.NoStream{}, events(2)...)
+	s.group(func(g *esdb.PersistentSubscriptionSettings) {
+		g.CheckpointLowerBound, g.CheckpointUpperBound, g.CheckpointAfter = 1, 1000, 500
+	})
+	c := s.connect(10)
+	c.ack(c.want(0, 0), c.want(1, 0))
+	s.awaitCheckpoint(1)
+}
+
 func groupDisconnect(s *suite) {
 	s.write(esdb.NoStream{}, events(3)...)
 	s.group(defaults)
@@ -296,10 +320,11 @@ func groupManagement(s *suite) {
 	s.wantCode(err, esdb.ErrorCodeResourceNotFound)
 }
 
-func groupAll(s *suite) {
-	s.writeTo(s.stream+"-other", esdb.NoStream{}, event("a"))
-	s.writeTo(s.stream+"-wanted", esdb.NoStream{}, event("first"))
-	group := workers + s.stream
+// groupOnAll creates a group for the events of streams that begin with the test's name
+// and "-wanted".
+func (s *suite) groupOnAll() (group string) {
+	s.Helper()
+	group = workers + s.stream
 	err := s.client.CreatePersistentSubscriptionToAll(s.ctx, group, esdb.PersistentAllSubscriptionOptions{
 		Settings: groupSettings(defaults), StartFrom: esdb.Start{},
 		Filter: &esdb.SubscriptionFilter{Type: esdb.StreamFilterType, Prefixes: []string{s.stream + "-wanted"}},
@@ -312,7 +337,17 @@ func groupAll(s *suite) {
 		defer cancel()
 		_ = s.client.DeletePersistentSubscriptionToAll(ctx, group, esdb.DeletePersistentSubscriptionOptions{})
 	})
-	c := s.consume(s.client.SubscribeToPersistentSubscriptionToAll(s.ctx, group, esdb.SubscribeToPersistentSubscriptionOptions{}))
+	return group
+}
+
+func groupAll(s *suite) {
+	s.writeTo(s.stream+"-other", esdb.NoStream{}, event("a"))
+	s.writeTo(s.stream+"-wanted", esdb.NoStream{}, event("first"))
+	group := s.groupOnAll()
+	connect := func() *consumer {
+		return s.consume(s.client.SubscribeToPersistentSubscriptionToAll(s.ctx, group, esdb.SubscribeToPersistentSubscriptionOptions{}))
+	}
+	c := connect()
 	c.ack(c.next().Event)
 	s.writeTo(s.stream+"-other", esdb.Any{}, event("b"))
 	last := s.writeTo(s.stream+"-wanted", esdb.Any{}, event("second"))
@@ -329,4 +364,20 @@ func groupAll(s *suite) {
 		p := info.Stats.LastCheckpointedPosition
 		return p != nil && p.Commit >= last.CommitPosition
 	})
+	// An update keeps the filter, and the place.
+	err := s.client.UpdatePersistentSubscriptionToAll(s.ctx, group, esdb.PersistentAllSubscriptionOptions{
+		Settings: groupSettings(defaults), StartFrom: esdb.Start{},
+	})
+	if err != nil {
+		s.Fatal(err)
+	}
+	c.wantDropped()
+	c = connect()
+	s.writeTo(s.stream+"-other", esdb.Any{}, event("c"))
+	s.writeTo(s.stream+"-wanted", esdb.Any{}, event("third"))
+	e = c.next().Event
+	if e.Event.EventType != "third" {
+		s.Errorf("after the update came %+v", e.Event)
+	}
+	c.ack(e)
 }

@@ -11,10 +11,12 @@ import (
 )
 
 func TestConformanceInMemory(t *testing.T) {
+	t.Parallel()
 	conformance.Test(t, nodetest.Start(t).Client)
 }
 
 func TestConformanceOnDisk(t *testing.T) {
+	t.Parallel()
 	conformance.Test(t, nodetest.Start(t, nodetest.OnDisk(t)).Client)
 }
 

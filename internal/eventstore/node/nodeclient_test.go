@@ -13,6 +13,7 @@ import (
 // TestNodeJSClient holds the node to EventStoreDB's client for Node.js, which reads the
 // wire in another way than the Go client.
 func TestNodeJSClient(t *testing.T) {
+	t.Parallel()
 	config := node.Config{}
 	nodetest.OnDisk(t)(&config)
 	address, _ := serveTCP(t, config, "127.0.0.1:0")
