@@ -34,7 +34,7 @@ func newMemory() *memory {
 
 func (m *memory) handler(now func() time.Time) *commands.Handler {
 	return &commands.Handler{
-		Store: m, Credentials: m, Passwords: m, Tokens: m, Sessions: m, Objects: m, Notices: m, Now: now,
+		Store: m, Credentials: m, Passwords: m, Tokens: m, Sessions: m, Objects: m, Vault: m, Notices: m, Now: now,
 		Config: commands.Config{
 			ResetLifetime: 10 * time.Minute, ActivationLifetime: 24 * time.Hour,
 			Passwords: domain.PasswordPolicy{MinLength: 8}, IDKey: make([]byte, 32), Producer: "test",
@@ -51,6 +51,12 @@ func (m *memory) Account(_ context.Context, id uuid.UUID) (domain.Account, error
 func (m *memory) Claim(ctx context.Context, email domain.Email) (domain.Claim, error) {
 	sum := sha256.Sum256([]byte(email.Canonical))
 	return m.ClaimAt(ctx, domain.AddressStream("k", sum[:]))
+}
+
+func (m *memory) Remains(_ context.Context, id uuid.UUID) (domain.Remains, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return domain.RemainsOf(m.streams[domain.AccountStream(id)]), m.failure
 }
 
 func (m *memory) ClaimAt(_ context.Context, stream string) (domain.Claim, error) {
@@ -159,6 +165,10 @@ func (m *memory) EndOthers(context.Context, domain.Account, uuid.UUID) ([]domain
 }
 
 func (m *memory) Put(context.Context, string, string, []byte) error { return nil }
+
+func (m *memory) Remove(context.Context, string) error { return nil }
+
+func (m *memory) Erase(context.Context, uuid.UUID, domain.Farewell) error { return nil }
 
 func (m *memory) AlreadyRegistered(context.Context, domain.Account) error {
 	m.mu.Lock()

@@ -57,7 +57,8 @@ type Handler struct {
 	Passwords   Passwords
 	Tokens      Tokens
 	Sessions    Sessions
-	Objects     Objects
+	Objects     Objects // nil leaves the pictures of erased accounts to housekeeping
+	Vault       Vault   // for erasing only
 	Notices     Notices
 	Config      Config
 	Now         func() time.Time

@@ -64,7 +64,11 @@ type killStore struct {
 }
 
 func (s killStore) Append(ctx context.Context, a domain.Append) (recorded []domain.Recorded, err error) {
-	err = s.k.around("append", func() (err error) {
+	name := "append"
+	if domain.IsAddressStream(a.Stream) {
+		name = "claim"
+	}
+	err = s.k.around(name, func() (err error) {
 		recorded, err = s.Store.Append(ctx, a)
 		return err
 	})
@@ -78,6 +82,24 @@ type killCredentials struct {
 
 func (c killCredentials) StageChange(ctx context.Context, n domain.Credential) error {
 	return c.k.around("credential", func() error { return c.Credentials.StageChange(ctx, n) })
+}
+
+type killVault struct {
+	commands.Vault
+	k *killer
+}
+
+func (v killVault) Erase(ctx context.Context, id uuid.UUID, farewell domain.Farewell) error {
+	return v.k.around("key", func() error { return v.Vault.Erase(ctx, id, farewell) })
+}
+
+type killObjects struct {
+	commands.Objects
+	k *killer
+}
+
+func (o killObjects) Remove(ctx context.Context, key string) error {
+	return o.k.around("picture", func() error { return o.Objects.Remove(ctx, key) })
 }
 
 type killSessions struct {
@@ -108,6 +130,7 @@ func (w *world) killed(k *killer, run func(ctx context.Context, h *commands.Hand
 	k.cancel = cancel
 	h := w.another()
 	h.Store, h.Credentials, h.Sessions = killStore{w.repository, k}, killCredentials{w.Credentials, k}, killSessions{w.sessions, k}
+	h.Vault, h.Objects = killVault{w.vault, k}, killObjects{w.objects, k}
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic: %v", p)

@@ -70,6 +70,10 @@ func keysOf(view []string) []string {
 	return view
 }
 
+func (s *memoryStore) Remains(_ context.Context, id uuid.UUID) (domain.Remains, error) {
+	return domain.RemainsOf(s.streams[domain.AccountStream(id)]), nil
+}
+
 func (s *memoryStore) ClaimAt(_ context.Context, stream string) (domain.Claim, error) {
 	claim := domain.NewClaim(stream)
 	for _, r := range s.streams[claim.Stream] {

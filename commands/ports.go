@@ -25,6 +25,8 @@ type Store interface {
 	OnlyClaim(stream string) (bool, error)
 	// ClaimAt folds the claim stream with the name.
 	ClaimAt(ctx context.Context, stream string) (domain.Claim, error)
+	// Remains reads from the account's history what erasing it has to remove.
+	Remains(ctx context.Context, id uuid.UUID) (domain.Remains, error)
 	// Append writes all events or none and returns them with their places.
 	// domain.ErrConflict says that the stream was not at the revision.
 	Append(ctx context.Context, a domain.Append) ([]domain.Recorded, error)
@@ -94,6 +96,16 @@ type Sessions interface {
 // Objects stores thumbnails.
 type Objects interface {
 	Put(ctx context.Context, key, contentType string, body []byte) error
+	// Remove removes an object; one that is not there is removed already.
+	Remove(ctx context.Context, key string) error
+}
+
+// Vault keeps the keys that make a person's events readable.
+type Vault interface {
+	// Erase destroys key and credentials of the person for good, behind a fence that
+	// is never taken away. A farewell is kept with the first time only, and no longer
+	// than it says. It is repeatable.
+	Erase(ctx context.Context, id uuid.UUID, farewell domain.Farewell) error
 }
 
 // Notices mails what no event stands for.

@@ -351,6 +351,11 @@ func (g gate) ClaimAt(ctx context.Context, stream string) (claim domain.Claim, e
 	return claim, errors.Join(err, lost)
 }
 
+func (g gate) Remains(ctx context.Context, id uuid.UUID) (remains domain.Remains, err error) {
+	lost := g.pass(false, domain.AccountStream(id), func() { remains, err = g.s.store.Remains(ctx, id) })
+	return remains, errors.Join(err, lost)
+}
+
 func (g gate) Append(ctx context.Context, a domain.Append) (recorded []domain.Recorded, err error) {
 	lost := g.pass(true, a.Stream, func() { recorded, err = g.s.store.Append(ctx, a) })
 	if lost != nil {

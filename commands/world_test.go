@@ -53,11 +53,13 @@ type world struct {
 	notices    *notices
 	clock      *clock
 	counts     *counts
+	masters    vault.KeySet
+	links      vault.KeySet // keys of tokens
 }
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{t: t, clock: &clock{}, notices: &notices{}, counts: &counts{calls: map[eventstore.Operation]int{}}}
+	w := &world{t: t, masters: testkit.KeySet("master"), links: testkit.KeySet("token"), clock: &clock{}, notices: &notices{}, counts: &counts{calls: map[eventstore.Operation]int{}}}
 	var err error
 	w.pool, err = postgres.Open(t.Context(), postgres.Config{Setting: "test", URL: testkit.SharedDatabaseURL(t), Tracer: w.counts})
 	must(t, err)
@@ -72,7 +74,7 @@ func newWorld(t testing.TB) *world {
 
 // connect puts the handler together; a second call is another process.
 func (w *world) connect() {
-	w.vault = vault.New(w.pool, testkit.KeySet("master"))
+	w.vault = vault.New(w.pool, w.masters)
 	w.repository = &eventstore.Repository{
 		Client: w.client, Vault: w.vault, Addresses: testkit.KeySet("address"), Logger: slog.New(slog.DiscardHandler),
 	}
@@ -82,8 +84,8 @@ func (w *world) connect() {
 		Store:       w.repository,
 		Credentials: &vault.Credentials{Vault: w.pool, App: w.pool, Tries: tries, TryWindow: 15 * time.Minute},
 		Passwords:   password.NewHasher(cheap),
-		Tokens:      &token.Maker{Keys: testkit.KeySet("token"), Vault: w.vault},
-		Sessions:    w.sessions, Objects: w.objects, Notices: w.notices,
+		Tokens:      &token.Maker{Keys: w.links, Vault: w.vault},
+		Sessions:    w.sessions, Objects: w.objects, Vault: w.vault, Notices: w.notices,
 		Config: commands.Config{IDKey: []byte("0123456789abcdef0123456789abcdef"), Producer: "test"},
 		Now:    w.clock.now, Logger: slog.New(slog.DiscardHandler),
 	}

@@ -22,6 +22,9 @@ const (
 	StatusAbandoned Status = "abandoned"
 	// StatusExpired was never activated in time.
 	StatusExpired Status = "expired"
+	// StatusErased was given up for good: nothing can happen to it any more, and
+	// nobody can be told from it.
+	StatusErased Status = "erased"
 )
 
 // Account is the fold of an account's stream: all that its decisions need. It

@@ -19,6 +19,7 @@ func TestStatusOfALife(t *testing.T) {
 		{"reactivated", history(deactivated(), at(noon, AccountReactivated{"appeal"})), StatusActive, true, true},
 		{"abandoned", at(noon, RegistrationAbandoned{"slow"}), StatusAbandoned, false, false},
 		{"expired", history(pendingSince(noon), at(noon, RegistrationExpired{"unused"})), StatusExpired, false, false},
+		{"erased", history(activeSince(noon), at(noon, AccountErased{"owner"})), StatusErased, false, false},
 	}
 	for _, c := range cases {
 		account := given(c.given...)
@@ -45,7 +46,7 @@ func TestRegistrationIsFolded(t *testing.T) {
 func TestVersion(t *testing.T) {
 	seen := map[string]bool{
 		"AccountActivated": true, "ProfileUpdated": true, "AccountDeactivated": true, "AccountReactivated": true,
-		"AddressChanged": true, "StaffGranted": true, "StaffRevoked": true, "AccountRegistered": true,
+		"AddressChanged": true, "AccountErased": true, "StaffGranted": true, "StaffRevoked": true, "AccountRegistered": true,
 	}
 	for name, s := range samples {
 		account := given(activeSince(noon)...)

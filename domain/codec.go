@@ -62,6 +62,7 @@ var eventTypes = []eventType{
 	sealed("AddressChangeRequested", 1, func(e *AddressChangeRequested) *Personal[NewAddress] { return &e.Personal }),
 	sealed("AddressChanged", 1, func(e *AddressChanged) *Personal[NewAddress] { return &e.Personal }),
 	plain[AddressChangeAbandoned]("AddressChangeAbandoned", 1),
+	plain[AccountErased]("AccountErased", 1),
 	plain[AddressClaimed]("AddressClaimed", 1),
 	plain[AddressReleased]("AddressReleased", 1),
 	sealed("SignedIn", 1, func(e *SignedIn) *Personal[Origin] { return &e.Personal }),

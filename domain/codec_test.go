@@ -176,7 +176,7 @@ func TestDecodeRefuses(t *testing.T) {
 
 func TestDecodeStopsAtUnknownEvents(t *testing.T) {
 	for name, s := range map[string]Stored{
-		"type":              {Type: "AccountErased", Data: []byte(`{}`), Metadata: metadataOf(t, 1)},
+		"type":              {Type: "AccountMoved", Data: []byte(`{}`), Metadata: metadataOf(t, 1)},
 		"spelling":          {Type: "staffgranted", Data: []byte(`{"reason":"x"}`), Metadata: metadataOf(t, 1)},
 		"schema":            {Type: "StaffGranted", Data: []byte(`{"reason":"x"}`), Metadata: metadataOf(t, 2)},
 		"schema of no kind": {Type: "StaffGranted", Data: []byte(`{"reason":"x"}`), Metadata: []byte(`{}`)},

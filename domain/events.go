@@ -164,6 +164,16 @@ type AddressChangeAbandoned struct {
 	Reason   string    `json:"reason"`
 }
 
+// ReasonOwner is the reason of an AccountErased that no operator gave.
+const ReasonOwner = "owner"
+
+// AccountErased is the last event of an account. From here on its person is a
+// stranger: sessions and links are dead, the address is free, and the key that opens
+// the sealed members of all its events is destroyed for good.
+type AccountErased struct {
+	Reason string `json:"reason"` // owner, or an operator's
+}
+
 // AddressClaimed says which account may use the address of this claim stream.
 type AddressClaimed struct {
 	AccountID uuid.UUID `json:"account_id"`
@@ -300,6 +310,7 @@ func (StaffRevoked) event()           {}
 func (AddressChangeRequested) event() {}
 func (AddressChanged) event()         {}
 func (AddressChangeAbandoned) event() {}
+func (AccountErased) event()          {}
 func (AddressClaimed) event()         {}
 func (AddressReleased) event()        {}
 func (SignedIn) event()               {}

@@ -36,6 +36,9 @@ func Fold(a Account, history ...Recorded) Account {
 
 func (a Account) apply(r Recorded) Account {
 	a.Revision = r.Revision
+	if a.Status == StatusErased {
+		return a
+	}
 	switch e := r.Event.(type) {
 	case AccountRegistered:
 		return a.registered(e, r)
@@ -71,6 +74,8 @@ func (a Account) apply(r Recorded) Account {
 		a.Staff, a.Version = true, r.Revision
 	case StaffRevoked:
 		a.Staff, a.Version = false, r.Revision
+	case AccountErased:
+		return a.erased(r.Revision)
 	}
 	return a
 }

@@ -68,7 +68,7 @@ func requests(erased bool) *rapid.Generator[Event] {
 func facts(erased bool) *rapid.Generator[Event] {
 	return rapid.Custom(func(t *rapid.T) Event {
 		text := anyText.Draw(t, "text")
-		switch kind := rapid.IntRange(0, 14).Draw(t, "kind"); kind {
+		switch kind := rapid.IntRange(0, 15).Draw(t, "kind"); kind {
 		case 0:
 			return RegistrationAbandoned{text}
 		case 1:
@@ -85,6 +85,8 @@ func facts(erased bool) *rapid.Generator[Event] {
 			return AccountRegistered{text, personal(registeredDetails(), erased).Draw(t, "details")}
 		case 7, 8:
 			return profileUpdated(erased).Draw(t, "profile")
+		case 15:
+			return AccountErased{text}
 		default:
 			return access(kind, erased).Draw(t, "access")
 		}
@@ -179,7 +181,7 @@ func anyCommand(t *rapid.T, a Account, now time.Time) Decider {
 	if rapid.Bool().Draw(t, "link") {
 		return linkCommand(t, a, fresh("credential"))
 	}
-	switch rapid.IntRange(0, 14).Draw(t, "command") {
+	switch rapid.IntRange(0, 15).Draw(t, "command") {
 	case 11, 12:
 		claim := rapid.SampledFrom([]string{"address-k1-00", "address-k1-01", "address-k1-02"}).Draw(t, "claim")
 		return RequestAddressChange{fresh("change"), claim, claim + "@example.com", a.Credential, expires}
@@ -205,9 +207,12 @@ func anyCommand(t *rapid.T, a Account, now time.Time) Decider {
 		return Reactivate{"appeal"}
 	case 10:
 		return GrantStaff{"hired", rapid.Bool().Draw(t, "staff")}
-	default:
-		return anyUpdate.Draw(t, "update")
+	case 15:
+		if rapid.IntRange(0, 4).Draw(t, "for good") == 0 { // else hardly any life would get long
+			return Erase{"owner", rapid.SampledFrom([]uuid.UUID{a.Credential, uuid.Nil, id(99)}).Draw(t, "proved")}
+		}
 	}
+	return anyUpdate.Draw(t, "update")
 }
 
 // linkCommand draws a use of a link that the account knows, or of none.

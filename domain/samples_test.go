@@ -51,6 +51,7 @@ var samples = map[EventName]sample{
 	{"AddressChangeRequested", 1}: {AccountStream(person), AddressChangeRequested{change, address, microsTime, Seal(NewAddress{"Ada.New+tag@Example.org"})}},
 	{"AddressChanged", 1}:         {AccountStream(person), AddressChanged{change, address, formerAddress, Seal(NewAddress{"Ada.New+tag@Example.org"})}},
 	{"AddressChangeAbandoned", 1}: {AccountStream(person), AddressChangeAbandoned{change, "claim taken over"}},
+	{"AccountErased", 1}:          {AccountStream(person), AccountErased{ReasonOwner}},
 	{"AddressClaimed", 1}:         {address, AddressClaimed{person}},
 	{"AddressReleased", 1}:        {address, AddressReleased{person}},
 	{"SignedIn", 1}:               {AccessStream(person), SignedIn{session, "password", origin}},

@@ -87,6 +87,9 @@ func (Accounts) Queue(batch *pgx.Batch, events []domain.Recorded) error {
 }
 
 func (c *accountChange) apply(r domain.Recorded) {
+	if c.Status != nil && *c.Status == domain.StatusErased {
+		return
+	}
 	switch e := r.Event.(type) {
 	case domain.AccountRegistered:
 		c.Status, c.JoinedAt, c.Version = new(domain.StatusPending), &r.Metadata.OccurredAt, &r.Revision
@@ -113,6 +116,9 @@ func (c *accountChange) apply(r domain.Recorded) {
 		c.Staff, c.Version = new(true), &r.Revision
 	case domain.StaffRevoked:
 		c.Staff, c.Version = new(false), &r.Revision
+	case domain.AccountErased:
+		c.Status, c.Staff, c.Version, c.Thumbnail = new(domain.StatusErased), new(false), &r.Revision, new("")
+		c.blankIf(true)
 	}
 }
 

@@ -2,6 +2,7 @@ package projections
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,8 +15,8 @@ import (
 // Activity is the view readmodel.activity: a person's history, one row per
 // event of the account's and the access stream. Rows hold what an event set;
 // what it replaced is in an earlier row, so a row never changes, except that
-// names nobody can be called by any more are dropped, and everything personal
-// once the person is erased.
+// names nobody can be called by any more are dropped, and that all rows of an
+// erased account go but the one which says so.
 type Activity struct{}
 
 // Name implements View.
@@ -54,6 +55,9 @@ func (Activity) same(account uuid.UUID, events []domain.Recorded, rows []json.Ra
 			row.Fields = namedFields(domain.Names{FirstName: folded.Profile.FirstName, LastName: folded.Profile.LastName})
 		}
 		want = append(want, *row)
+	}
+	if folded.Status == domain.StatusErased {
+		want = slices.DeleteFunc(want, func(row activityRow) bool { return row.Type != domain.NameOf(domain.AccountErased{}) })
 	}
 	pending := folded.Status == domain.StatusPending
 	return sameRows(want, rows, func(row *activityRow) bool {
@@ -113,6 +117,7 @@ type activityRow struct {
 
 // An activation sets the names of its attempt, which is an earlier row. The next
 // revision is the event's own unless there is a row for it, or later ones, already.
+// Nothing is added to an erased account: its access stream may go on for a moment.
 const activitySQL = `
 INSERT INTO readmodel.activity (event_id, account_id, stream, revision, position, at, type, actor, session,
 	client_address, user_agent, cause, tries, fields, attempt, names, erased)
@@ -128,6 +133,8 @@ FROM jsonb_to_recordset($1) AS c (event_id uuid, account_id uuid, stream text, f
 CROSS JOIN LATERAL (SELECT coalesce(max(a.revision), -1) AS revision FROM readmodel.activity a
 	WHERE a.account_id = c.account_id AND a.stream = c.stream) o
 WHERE app.next_revision(c.account_id, o.revision, c.first_revision, c.revision) = c.revision
+	AND NOT EXISTS (SELECT FROM (SELECT a.type FROM readmodel.activity a
+		WHERE a.account_id = c.account_id AND a.stream = 'account' ORDER BY a.revision DESC LIMIT 1) last WHERE last.type = 'AccountErased')
 ON CONFLICT DO NOTHING`
 
 const activityNamesSQL = `UPDATE readmodel.activity SET names = NULL
@@ -137,15 +144,20 @@ const activityErasedSQL = `UPDATE readmodel.activity SET client_address = '', us
 	fields = (SELECT jsonb_object_agg(field, '') FROM jsonb_object_keys(fields) field)
 WHERE account_id = ANY($1) AND (client_address <> '' OR user_agent <> '' OR names IS NOT NULL OR fields IS NOT NULL)`
 
+const activityGoneSQL = `DELETE FROM readmodel.activity WHERE account_id = ANY($1) AND type <> 'AccountErased'`
+
 // Queue implements View: one statement for all rows, and one each for the rare
-// drop of names and of erased persons.
+// drop of names, of what does not open any more and of erased accounts.
 func (Activity) Queue(batch *pgx.Batch, events []domain.Recorded) error {
 	var rows []*activityRow
-	var named, erased []uuid.UUID
+	var named, erased, gone []uuid.UUID
 	for _, c := range runs[activityChange](events) {
 		rows = append(rows, c.Rows...)
 		if c.NamesSettled {
 			named = append(named, c.ID)
+		}
+		if c.Gone {
+			gone = append(gone, c.ID)
 		}
 	}
 	for _, r := range events {
@@ -165,6 +177,9 @@ func (Activity) Queue(batch *pgx.Batch, events []domain.Recorded) error {
 	if len(erased) > 0 {
 		batch.Queue(activityErasedSQL, erased)
 	}
+	if len(gone) > 0 {
+		batch.Queue(activityGoneSQL, gone)
+	}
 	return err
 }
 
@@ -174,6 +189,7 @@ type activityChange struct {
 	Rows []*activityRow
 	// NamesSettled says that names of attempts are of no more use.
 	NamesSettled bool
+	Gone         bool // the account was erased
 }
 
 func (c *activityChange) apply(r domain.Recorded) {
@@ -186,6 +202,8 @@ func (c *activityChange) apply(r domain.Recorded) {
 		row.Fields = c.namesOf(e.ActivationID)
 	case domain.RegistrationExpired:
 		c.NamesSettled = true
+	case domain.AccountErased:
+		row.Erased, c.Gone = true, true
 	}
 }
 

@@ -133,13 +133,18 @@ func countSignUps(log []domain.Recorded) figuresByDay {
 			fate = "activated"
 		} else if one.ExpiredAt != nil {
 			fate = "expired"
+		} else if one.ErasedAt != nil {
+			fate = "erased"
 		}
 		row.add("sign_ups", 1)
 		row.add(fate, 1)
+		if one.ErasedAt != nil && fate != "erased" {
+			row.add("erased", 1)
+		}
 		row.add("attempts", one.Attempts)
 		row.add("mails_requested", one.MailRequests)
 	}
-	return counted(days, "activated", "expired", "pending")
+	return counted(days, "activated", "expired", "pending", "erased")
 }
 
 func countActivations(log []domain.Recorded) figuresByDay {

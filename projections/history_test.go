@@ -64,6 +64,10 @@ func (h *teller) step() {
 		h.now = last
 	}
 	i := h.chance.IntN(len(h.accounts))
+	if h.accounts[i].Status == domain.StatusErased && h.chance.IntN(2) == 0 { // somebody else comes
+		i = len(h.accounts)
+		h.accounts = append(h.accounts, domain.NewAccount(uuid.New()))
+	}
 	if h.chance.IntN(20) == 0 { // no view is built from these
 		h.append(h.r, domain.AddressStream("a", []byte{byte(h.chance.Int())}), domain.AnyRevision, domain.Metadata{OccurredAt: h.now},
 			domain.AddressClaimed{AccountID: h.accounts[i].ID})
@@ -98,6 +102,9 @@ func (h *teller) command(a domain.Account) domain.Decider {
 		return pick(h, h.whilePending(a)...)
 	case domain.StatusDeactivated:
 		return pick[domain.Decider](h, domain.Reactivate{Reason: "sorry"}, domain.GrantStaff{Reason: "hired", Staff: !a.Staff})
+	}
+	if h.chance.IntN(25) == 0 {
+		return domain.Erase{Reason: domain.ReasonOwner}
 	}
 	return pick(h, h.whileActive(a)...)
 }

@@ -37,6 +37,7 @@ type registration struct {
 	ActivatedAt  *time.Time  `json:"activated_at"`
 	ExpiredAt    *time.Time  `json:"expired_at"`
 	AbandonedAt  *time.Time  `json:"abandoned_at"`
+	ErasedAt     *time.Time  `json:"erased_at"`
 }
 
 func (Registrations) same(account uuid.UUID, events []domain.Recorded, rows []json.RawMessage) (bool, error) {
@@ -66,6 +67,8 @@ func foldRegistration(account uuid.UUID, events []domain.Recorded) registration 
 			folded.ExpiredAt = at
 		case domain.RegistrationAbandoned:
 			folded.AbandonedAt = at
+		case domain.AccountErased:
+			folded.ErasedAt = at
 		}
 	}
 	folded.Attempts = len(folded.AttemptIDs)
@@ -79,24 +82,27 @@ type registrationChange struct {
 	ActivatedAt   *time.Time  `json:"activated_at"`
 	ExpiredAt     *time.Time  `json:"expired_at"`
 	AbandonedAt   *time.Time  `json:"abandoned_at"`
+	ErasedAt      *time.Time  `json:"erased_at"`
 	AttemptIDs    []uuid.UUID `json:"attempt_ids"`    // in order, perhaps repeated
 	MailRevisions []int64     `json:"mail_revisions"` // of the requests for a mail
 }
 
 const registrationsSQL = `
-INSERT INTO readmodel.registrations AS v (account_id, revision, attempt_ids, mail_requests, registered_at, activated_at, expired_at, abandoned_at)
+INSERT INTO readmodel.registrations AS v (account_id, revision, attempt_ids, mail_requests, registered_at, activated_at, expired_at, abandoned_at, erased_at)
 SELECT c.id, app.next_revision(c.id, coalesce(o.revision, -1), c.first_revision, c.last_revision),
 	ARRAY(SELECT id FROM unnest(coalesce(o.attempt_ids, '{}') || c.attempt_ids) WITH ORDINALITY a (id, place) GROUP BY id ORDER BY min(place)),
 	coalesce(o.mail_requests, 0) + (SELECT count(*) FROM unnest(c.mail_revisions) m WHERE m > coalesce(o.revision, -1)),
 	coalesce(o.registered_at, c.registered_at), coalesce(o.activated_at, c.activated_at),
-	coalesce(o.expired_at, c.expired_at), coalesce(o.abandoned_at, c.abandoned_at)
+	coalesce(o.expired_at, c.expired_at), coalesce(o.abandoned_at, c.abandoned_at),
+	coalesce(o.erased_at, c.erased_at)
 FROM jsonb_to_recordset($1) AS c (id uuid, first_revision bigint, last_revision bigint, attempt_ids uuid[], mail_revisions bigint[],
-	registered_at timestamptz, activated_at timestamptz, expired_at timestamptz, abandoned_at timestamptz)
+	registered_at timestamptz, activated_at timestamptz, expired_at timestamptz, abandoned_at timestamptz, erased_at timestamptz)
 LEFT JOIN readmodel.registrations o ON o.account_id = c.id
 WHERE c.last_revision > coalesce(o.revision, -1)
 ON CONFLICT (account_id) DO UPDATE SET revision = excluded.revision, attempt_ids = excluded.attempt_ids,
 	mail_requests = excluded.mail_requests, registered_at = excluded.registered_at, activated_at = excluded.activated_at,
-	expired_at = excluded.expired_at, abandoned_at = excluded.abandoned_at`
+	expired_at = excluded.expired_at, abandoned_at = excluded.abandoned_at,
+	erased_at = excluded.erased_at`
 
 // Queue implements View: one statement for all rows.
 func (Registrations) Queue(batch *pgx.Batch, events []domain.Recorded) error {
@@ -117,5 +123,7 @@ func (c *registrationChange) apply(r domain.Recorded) {
 		c.ExpiredAt = at
 	case domain.RegistrationAbandoned:
 		c.AbandonedAt = at
+	case domain.AccountErased:
+		c.ErasedAt = at
 	}
 }

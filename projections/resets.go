@@ -71,7 +71,7 @@ func foldResets(account uuid.UUID, events []domain.Recorded) (folded []reset) {
 			} else if open {
 				last.ClosedAt = &at
 			}
-		case domain.AddressChanged, domain.AccountDeactivated:
+		case domain.AddressChanged, domain.AccountDeactivated, domain.AccountErased:
 			if open {
 				last.ClosedAt = &at
 			}
@@ -179,7 +179,7 @@ func (b *resetBatch) apply(r domain.Recorded) {
 			return
 		}
 		b.end(r, resetClosed, nil)
-	case domain.AddressChanged, domain.AccountDeactivated:
+	case domain.AddressChanged, domain.AccountDeactivated, domain.AccountErased:
 		b.end(r, resetClosed, nil)
 	}
 }

@@ -11,7 +11,7 @@ const (
 	// cacheSize bounds the memory: an unwrapped key takes about 1.5 kB.
 	cacheSize = 10_000
 	// cacheAge bounds how long an erased key can still be in use elsewhere.
-	cacheAge = 5 * time.Minute
+	cacheAge = time.Minute
 )
 
 // cache keeps unwrapped keys. When it is full it drops any: a miss costs one
@@ -47,6 +47,13 @@ func (c *cache) put(subject uuid.UUID, key dataKey, now time.Time) {
 		c.makeRoom()
 	}
 	c.keys[subject] = cached{key, now.Add(c.age)}
+}
+
+// drop forgets a key that was destroyed.
+func (c *cache) drop(subject uuid.UUID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.keys, subject)
 }
 
 func (c *cache) makeRoom() {

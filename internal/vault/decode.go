@@ -20,6 +20,10 @@ func (v *Vault) Decode(ctx context.Context, stored ...domain.Stored) ([]domain.R
 		if recorded[i], err = domain.Decode(s, ring.opener(s)); err != nil {
 			return nil, err
 		}
+		if _, gone := recorded[i].Event.(domain.AccountErased); gone {
+			subject, _ := domain.StreamSubject(s.Stream)
+			v.cache.drop(subject)
+		}
 	}
 	return recorded, nil
 }

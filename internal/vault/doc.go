@@ -9,6 +9,10 @@
 // neither key nor fence; any other error when the vault is out of reach. An
 // outage is never taken for an erasure.
 //
+// Erasing a person puts up the fence and destroys key and credentials in one
+// transaction, behind a lock that every writer of either takes: none of them is
+// written again. A process may use a key that it has cached for a minute more.
+//
 // Commits are synchronous. Keys are loaded once per batch and cached, bounded in
 // number and age.
 package vault

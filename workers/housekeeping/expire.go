@@ -34,7 +34,7 @@ func (e Expire) Task(every time.Duration) Task {
 func (e Expire) find(ctx context.Context, after uuid.UUID, limit int) ([]uuid.UUID, error) {
 	rows, err := e.Pool.Query(ctx, `
 		SELECT account_id FROM readmodel.registrations
-		WHERE activated_at IS NULL AND expired_at IS NULL AND abandoned_at IS NULL AND registered_at < $1 AND account_id > $2
+		WHERE activated_at IS NULL AND expired_at IS NULL AND abandoned_at IS NULL AND erased_at IS NULL AND registered_at < $1 AND account_id > $2
 		ORDER BY account_id LIMIT $3`, e.Commands.Now().Add(-e.After), after, limit)
 	if err != nil {
 		return nil, fmt.Errorf("find registrations to expire: %w", err)

@@ -47,6 +47,7 @@ var types = table(
 	public("daybook.account.reactivated.v1", func(a accountData, _ domain.AccountReactivated) any { return a }),
 	public("daybook.account.staff_granted.v1", func(a accountData, _ domain.StaffGranted) any { return a }),
 	public("daybook.account.staff_revoked.v1", func(a accountData, _ domain.StaffRevoked) any { return a }),
+	public("daybook.account.erased.v1", func(a accountData, _ domain.AccountErased) any { return a }),
 	public("daybook.account.signed_in.v1", func(a accountData, e domain.SignedIn) any { return sessionData{a, e.SessionID, e.Cause} }),
 	public("daybook.account.signed_out.v1", func(a accountData, e domain.SignedOut) any { return sessionData{a, e.SessionID, e.Cause} }),
 	public("daybook.account.session_ended.v1", func(a accountData, e domain.SessionEnded) any { return sessionData{a, e.SessionID, e.Cause} }),

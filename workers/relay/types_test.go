@@ -69,6 +69,7 @@ var samples = map[string]domain.Event{
 	"daybook.account.reactivated.v1":              domain.AccountReactivated{Reason: canary},
 	"daybook.account.staff_granted.v1":            domain.StaffGranted{Reason: canary},
 	"daybook.account.staff_revoked.v1":            domain.StaffRevoked{Reason: canary},
+	"daybook.account.erased.v1":                   domain.AccountErased{Reason: canary},
 	"daybook.account.signed_in.v1":                domain.SignedIn{SessionID: session, Cause: "password", Personal: origin},
 	"daybook.account.signed_out.v1":               domain.SignedOut{SessionID: session, Cause: "request", Personal: origin},
 	"daybook.account.session_ended.v1":            domain.SessionEnded{SessionID: session, Cause: "request", Personal: origin},

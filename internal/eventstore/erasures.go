@@ -1,0 +1,67 @@
+package eventstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"daybook/domain"
+	"daybook/internal/vault"
+)
+
+// Remains reads from the account's history what erasing it has to remove: one read.
+// A history that does not open, because its key is lost or a box is damaged, tells
+// all but the farewell.
+func (r *Repository) Remains(ctx context.Context, id uuid.UUID) (domain.Remains, error) {
+	var stored []domain.Stored
+	for s, err := range r.Client.ReadStream(ctx, domain.AccountStream(id), 0) {
+		if err != nil {
+			return domain.Remains{}, unavailable(err)
+		}
+		stored = append(stored, s)
+	}
+	history, err := r.Vault.Decode(ctx, stored...)
+	if errors.Is(err, vault.ErrKeyLost) || errors.Is(err, domain.ErrUnreadable) {
+		history, err = decodeShut(stored)
+	}
+	if err != nil {
+		return domain.Remains{}, fmt.Errorf("load: %w", err)
+	}
+	return domain.RemainsOf(history), nil
+}
+
+func decodeShut(stored []domain.Stored) ([]domain.Recorded, error) {
+	history := make([]domain.Recorded, len(stored))
+	for i, s := range stored {
+		var err error
+		if history[i], err = domain.Decode(s, func([]byte) ([]byte, error) { return nil, domain.ErrErased }); err != nil {
+			return nil, err
+		}
+	}
+	return history, nil
+}
+
+// EachErased calls each, in commit order, with every account whose erasure stands
+// behind the position, until it has read that many events of own streams. It returns
+// the position up to which it has read, and whether that is the end.
+func (r *Repository) EachErased(ctx context.Context, after uint64, most int, each func(context.Context, uuid.UUID) error) (reached uint64, end bool, err error) {
+	reached = after
+	erased := domain.NameOf(domain.AccountErased{})
+	for stored, err := range r.Client.ReadAll(ctx, after) {
+		if err != nil {
+			return reached, false, unavailable(err)
+		}
+		if account, ok := domain.StreamSubject(stored.Stream); ok && stored.Type == erased {
+			if err := each(ctx, account); err != nil {
+				return reached, false, fmt.Errorf("carry out the erasure of %s: %w", account, err)
+			}
+		}
+		reached = stored.Position
+		if most--; most <= 0 {
+			return reached, false, nil
+		}
+	}
+	return reached, true, nil
+}
