@@ -19,7 +19,7 @@ var imports = map[string][]string{
 	"api":                      {"api/pages", "commands", "domain", "internal/apitoken", "internal/audit", "internal/idempotency", "internal/session", "internal/telemetry", "internal/throttle", "internal/thumbnail", "projections"},
 	"api/pages":                {},
 	"workers/email":            {"domain", "internal/device", "internal/messaging", "internal/postgres", "internal/token", "internal/vault"},
-	"workers/housekeeping":     {"commands", "domain", "internal/eventstore", "internal/objectstore", "internal/postgres"},
+	"workers/housekeeping":     {"commands", "domain", "internal/eventstore", "internal/objectstore", "internal/postgres", "internal/vault"},
 	"workers/relay":            {"domain", "internal/messaging", "internal/postgres"},
 	"internal/session":         {"domain", "internal/device"},
 	"internal/device":          {},

@@ -24,7 +24,7 @@ func (h *Handler) EraseAccount(ctx context.Context, c Caller, id uuid.UUID, curr
 			return err
 		}
 	}
-	_, err = h.erase(ctx, c, account, domain.Erase{Reason: domain.ReasonOwner, CurrentCredential: account.Credential})
+	_, err = h.erase(ctx, c, account, domain.Erase{Reason: domain.ReasonOwner, Owner: true, CurrentCredential: account.Credential})
 	return err
 }
 

@@ -262,7 +262,7 @@ var noon = time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 
 func (s *schedule) handler(store commands.Store) *commands.Handler {
 	return &commands.Handler{
-		Store: store, Credentials: noCredentials{}, Passwords: noPasswords{}, Notices: &notices{}, Tokens: noTokens{}, Sessions: noSessions{},
+		Store: store, Credentials: noCredentials{}, Passwords: noPasswords{}, Notices: &notices{}, Tokens: noTokens{}, Sessions: noSessions{}, Vault: noVault{},
 		Config: commands.Config{IDKey: make([]byte, 32)}, Now: func() time.Time { return noon },
 		Logger: slog.New(slog.DiscardHandler),
 	}
@@ -276,6 +276,10 @@ func (noCredentials) Stage(context.Context, domain.Credential) error { return ni
 type noPasswords struct{ commands.Passwords }
 
 func (noPasswords) Hash(context.Context, string) (string, error) { return "hash", nil }
+
+type noVault struct{ commands.Vault }
+
+func (noVault) Erase(context.Context, uuid.UUID, domain.Farewell) error { return nil }
 
 type noTokens struct{ commands.Tokens }
 

@@ -10,14 +10,15 @@ import (
 // Erase is the command that ends an account for good.
 type Erase struct {
 	Reason string
-	// CurrentCredential is the one whose password the signed-in person has proved;
-	// zero for an operator, who may erase what nobody can sign in to as well.
+	// Owner says that the signed-in person asks, who has proved the password of
+	// CurrentCredential. An operator may erase what nobody can sign in to as well.
+	Owner             bool
 	CurrentCredential uuid.UUID
 }
 
 // Decide erases once. A stream that says nothing of a person has nothing to erase.
 func (c Erase) Decide(a Account, _ time.Time) ([]Event, error) {
-	if c.CurrentCredential != uuid.Nil {
+	if c.Owner {
 		if !a.Active() {
 			return nil, ErrNotSignedIn
 		}
@@ -89,7 +90,7 @@ func RemainsOf(history []Recorded) Remains {
 			}
 		case AccountErased:
 			before := Fold(NewAccount(uuid.Nil), history[:i]...)
-			if before.Credential != uuid.Nil && before.Email != "" {
+			if (before.Active() || before.Status == StatusDeactivated) && before.Email != "" {
 				remains.Farewell = farewellTo(before, r.Metadata.OccurredAt)
 			}
 			return remains

@@ -10,7 +10,7 @@ import (
 )
 
 func TestErase(t *testing.T) {
-	owner, operator := Erase{ReasonOwner, id(11)}, Erase{Reason: "asked by letter"}
+	owner, operator := Erase{ReasonOwner, true, id(11)}, Erase{Reason: "asked by letter"}
 	byOwner, byOperator := []Event{AccountErased{ReasonOwner}}, []Event{AccountErased{"asked by letter"}}
 	expired := history(pendingSince(noon), at(noon, RegistrationExpired{"unused"}))
 	gone := history(activeSince(noon), at(noon, byOwner...))

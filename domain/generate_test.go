@@ -209,7 +209,7 @@ func anyCommand(t *rapid.T, a Account, now time.Time) Decider {
 		return GrantStaff{"hired", rapid.Bool().Draw(t, "staff")}
 	case 15:
 		if rapid.IntRange(0, 4).Draw(t, "for good") == 0 { // else hardly any life would get long
-			return Erase{"owner", rapid.SampledFrom([]uuid.UUID{a.Credential, uuid.Nil, id(99)}).Draw(t, "proved")}
+			return Erase{"owner", rapid.Bool().Draw(t, "owner"), rapid.SampledFrom([]uuid.UUID{a.Credential, id(99)}).Draw(t, "proved")}
 		}
 	}
 	return anyUpdate.Draw(t, "update")

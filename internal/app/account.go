@@ -59,7 +59,7 @@ type (
 // accountCommands are the commands that need neither passwords nor objects.
 func (o *operator) accountCommands(s *Settings, logger *slog.Logger) *commands.Handler {
 	return &commands.Handler{
-		Store: o.repository, Sessions: o.sessions, Now: time.Now, Logger: logger,
+		Store: o.repository, Sessions: o.sessions, Vault: o.vault, Now: time.Now, Logger: logger,
 		Config: commands.Config{IDKey: o.idKey, Producer: producer(), ActivationLifetime: s.ActivationLifetime},
 	}
 }

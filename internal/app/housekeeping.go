@@ -31,12 +31,14 @@ func (a *App) housekeeper() *housekeeping.Housekeeper {
 func (a *App) chores() []housekeeping.Task {
 	p := a.parts
 	do := &commands.Handler{
-		Store: observedStore{p.repository, p.observer}, Sessions: p.sessions, Now: time.Now, Logger: a.logger,
+		Store: observedStore{p.repository, p.observer}, Sessions: p.sessions, Objects: p.objects, Vault: p.vault, Now: time.Now, Logger: a.logger,
 		Config: commands.Config{IDKey: p.idKey, Producer: producer()}, Observe: p.observer.command,
 	}
 	accounts := &projections.Projector{View: projections.Accounts{}}
 	return []housekeeping.Task{
 		housekeeping.Guards{Pool: p.pool, Store: p.repository, Sessions: p.sessions}.Task(oftenKept),
+		housekeeping.Erasures{Repository: p.repository, Vault: p.vault, StoreID: p.identity.StoreID, Commands: do}.Task(oftenKept),
+		housekeeping.Purge("purge_farewells", oftenKept, p.vault.PurgeFarewells),
 		housekeeping.Refused{Pool: p.pool, Repository: p.repository, Commands: do, Window: a.settings.SignInWindow}.Task(kept),
 		housekeeping.Claims{Pool: p.pool, Client: p.client, StoreID: p.identity.StoreID, Commands: do}.Task(kept),
 		housekeeping.Expire{Pool: p.pool, Commands: do}.Task(seldomKept),

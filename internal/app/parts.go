@@ -32,6 +32,7 @@ var (
 	_ commands.Sessions    = (*session.Store)(nil)
 	_ commands.Objects     = (*objectstore.Store)(nil)
 	_ commands.Notices     = (*email.Notices)(nil)
+	_ commands.Vault       = (*vault.Vault)(nil)
 )
 
 // ownStreams are the beginnings of the names of this service's streams.
@@ -166,6 +167,13 @@ func (p *parts) openStore(ctx context.Context, s *Settings, b *backends, logger 
 	p.sessions = &session.Store{
 		Pool: p.pool, Lifetime: s.SessionLifetime, IdleLifetime: s.SessionIdle, Account: p.repository.Account,
 	}
+	if err := p.identify(ctx, s); err != nil {
+		return err
+	}
+	return p.carryOutErasures(ctx, logger)
+}
+
+func (p *parts) identify(ctx context.Context, s *Settings) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	if err := p.followKeys(ctx, s, logger); err != nil {
@@ -228,6 +236,7 @@ func (p *parts) commands(s *Settings, notices commands.Notices, logger *slog.Log
 		Tokens:    p.tokens,
 		Sessions:  p.sessions,
 		Objects:   p.objects,
+		Vault:     p.vault,
 		Notices:   notices,
 		Config: commands.Config{
 			ResetLifetime: s.ResetLifetime, ActivationLifetime: s.ActivationLifetime,

@@ -62,6 +62,12 @@ func (v *Vault) Farewell(ctx context.Context, subject uuid.UUID) (farewell domai
 	return farewell, err == nil, err
 }
 
+// Fenced reports whether the person was erased in this vault.
+func (v *Vault) Fenced(ctx context.Context, subject uuid.UUID) (fenced bool, err error) {
+	err = v.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM vault.erased_subjects WHERE subject = $1)`, subject).Scan(&fenced)
+	return fenced, err
+}
+
 // Told forgets the farewell: the person was told.
 func (v *Vault) Told(ctx context.Context, subject uuid.UUID) error {
 	_, err := v.pool.Exec(ctx, `DELETE FROM vault.farewells WHERE subject = $1`, subject)
@@ -86,10 +92,12 @@ func (v *Vault) Reerase(ctx context.Context) (int64, error) {
 }
 
 // ErasuresSeen returns the position in the event store up to which erasures were
-// carried out in this vault; 0 when it knows of none, or of another store only.
+// carried out in this vault; 0 when it knows of none, of another store only, or has
+// fewer fences than then: they were restored from an older copy.
 func (v *Vault) ErasuresSeen(ctx context.Context, store uuid.UUID) (uint64, error) {
 	var position int64
-	err := v.pool.QueryRow(ctx, `SELECT position FROM vault.erasures_seen WHERE store_id = $1`, store).Scan(&position)
+	err := v.pool.QueryRow(ctx, `SELECT position FROM vault.erasures_seen
+		WHERE store_id = $1 AND fences <= (SELECT count(*) FROM vault.erased_subjects)`, store).Scan(&position)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return 0, nil
 	}
@@ -98,9 +106,10 @@ func (v *Vault) ErasuresSeen(ctx context.Context, store uuid.UUID) (uint64, erro
 
 // SawErasures notes that all erasures up to the position are carried out.
 func (v *Vault) SawErasures(ctx context.Context, store uuid.UUID, position uint64) error {
-	_, err := v.pool.Exec(ctx, `INSERT INTO vault.erasures_seen AS s (store_id, position) VALUES ($1, $2)
-		ON CONFLICT (singleton) DO UPDATE SET store_id = $1, position = $2
-		WHERE s.store_id <> $1 OR s.position < $2`, store, int64(position))
+	_, err := v.pool.Exec(ctx, `INSERT INTO vault.erasures_seen AS s (store_id, position, fences)
+		SELECT $1, $2, count(*) FROM vault.erased_subjects
+		ON CONFLICT (singleton) DO UPDATE SET store_id = $1, position = $2, fences = excluded.fences
+		WHERE s.store_id <> $1 OR s.position < $2 OR s.fences > excluded.fences`, store, int64(position))
 	return err
 }
 

@@ -164,7 +164,8 @@ func TestRestoredKeysAreDestroyedAgain(t *testing.T) {
 }
 
 func TestErasuresSeen(t *testing.T) {
-	v, ctx := vault.New(testkit.Database(t), testkit.KeySet("master")), t.Context()
+	pool := testkit.Database(t)
+	v, ctx := vault.New(pool, testkit.KeySet("master")), t.Context()
 	store, other := uuid.New(), uuid.New()
 	seen := func(store uuid.UUID, want uint64) {
 		t.Helper()
@@ -173,9 +174,15 @@ func TestErasuresSeen(t *testing.T) {
 		}
 	}
 	seen(store, 0)
+	must(t, v.Erase(ctx, uuid.New(), domain.Farewell{}))
 	must(t, v.SawErasures(ctx, store, 70))
 	must(t, v.SawErasures(ctx, store, 60)) // a slower process
 	seen(store, 70)
+	_, err := pool.Exec(ctx, `DELETE FROM vault.erased_subjects`) // as an older copy of the one table
+	must(t, err)
+	seen(store, 0)
+	must(t, v.SawErasures(ctx, store, 20))
+	seen(store, 20)
 	seen(other, 0)
 	must(t, v.SawErasures(ctx, other, 5))
 	seen(other, 5)

@@ -15,8 +15,8 @@
 //   - A job holds ids and times only. The address, the names and the token are
 //     looked up when the mail is made, and are in no table, error or log line.
 //   - A mail goes out only while it is true: not after its link was used,
-//     superseded or has expired, nor to an erased person. What is not sent is
-//     recorded as skipped, with the reason.
+//     superseded or has expired, nor to an erased person, but for the one that
+//     says so. What is not sent is recorded as skipped, with the reason.
 //   - The relay's "not now" and a broken conversation are tried again, with
 //     growing pauses, until the mail has become untrue; its "never" is recorded
 //     as failed.

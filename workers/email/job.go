@@ -22,6 +22,7 @@ const (
 	kindAlreadyRegistered kind = "already_registered"
 	kindNewDevice         kind = "new_device"
 	kindInvitation        kind = "invitation"
+	kindErased            kind = "erased"
 )
 
 const (

@@ -50,6 +50,7 @@ var wordings = map[kind]wording{
 	kindPasswordChanged:   {subject: "Your password was changed"},
 	kindAlreadyRegistered: {subject: "You already have an account"},
 	kindNewDevice:         {subject: "New sign-in to your account"},
+	kindErased:            {subject: "Your account was erased"},
 }
 
 //go:embed templates

@@ -19,6 +19,9 @@ func factsOf(mail kind) facts {
 	if wordings[mail].path == "" {
 		f.Link, f.Minutes, f.End = "", "", ""
 	}
+	if mail == kindErased {
+		f.Link, f.Minutes, f.End = "", "", ""
+	}
 	if mail == kindNewDevice {
 		f.SignIns = []signInFacts{{At: f.At, Device: "Firefox on Linux", Address: "203.0.113.9"}, {At: f.At, Device: "Unknown device"}}
 		f.More = 3

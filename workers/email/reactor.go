@@ -165,13 +165,16 @@ func jobOf(event domain.Stored) (job eventJob, wanted bool, err error) {
 		job.Mail, job.Request, job.Until = kindReset, e.ResetID, e.ExpiresAt
 	case domain.PasswordChanged:
 		job.Mail, job.Until = kindPasswordChanged, at.Add(noticeAge)
+	case domain.AccountErased:
+		job.Mail, job.Until = kindErased, at.Add(domain.FarewellLife)
 	}
 	return job, true, nil
 }
 
 func asksForMail(eventType string) bool {
 	switch eventType {
-	case domain.NameOf(domain.ActivationRequested{}), domain.NameOf(domain.ResetRequested{}), domain.NameOf(domain.PasswordChanged{}):
+	case domain.NameOf(domain.ActivationRequested{}), domain.NameOf(domain.ResetRequested{}), domain.NameOf(domain.PasswordChanged{}),
+		domain.NameOf(domain.AccountErased{}):
 		return true
 	}
 	return false

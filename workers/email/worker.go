@@ -73,6 +73,9 @@ func (m *Mailer) deliver(ctx context.Context, t task) (output, error) {
 	if !time.Now().Before(t.until) {
 		return skipped(expired), nil
 	}
+	if t.mail == kindErased {
+		return m.bidFarewell(ctx, t)
+	}
 	account, err := m.account(ctx, t.account)
 	if err != nil {
 		return undecided, fmt.Errorf("fold %s: %w", t.account, err)

@@ -66,6 +66,7 @@ func newWorld(t *testing.T) *world {
 		Passwords:   password.NewHasher(cheap),
 		Tokens:      &token.Maker{Keys: testkit.KeySet("token"), Vault: w.repo.Vault},
 		Sessions:    w.sessions,
+		Vault:       w.repo.Vault,
 		Config:      commands.Config{IDKey: []byte("0123456789abcdef0123456789abcdef"), Producer: "test"},
 		Now:         func() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) },
 		Logger:      slog.New(slog.DiscardHandler),

@@ -75,5 +75,24 @@ END $$;
 CREATE TABLE vault.erasures_seen (
     singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
     store_id  uuid NOT NULL,
-    position  bigint NOT NULL
+    position  bigint NOT NULL,
+    fences    bigint NOT NULL -- how many there were then: there are never fewer
 );
+
+-- As before, with the mails that came since.
+-- +goose StatementBegin
+CREATE OR REPLACE FUNCTION analytics.count_mails() RETURNS TABLE (day date, mail text, state text, outcome text, mails bigint)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN QUERY
+    SELECT (j.created_at AT TIME ZONE 'UTC')::date,
+        CASE WHEN j.kind = 'email_already_registered' THEN 'already_registered'
+            WHEN j.args ->> 'mail' IN ('activation', 'reset', 'password_changed', 'new_device', 'invitation', 'erased') THEN j.args ->> 'mail'
+            ELSE 'other' END,
+        j.state::text,
+        CASE WHEN j.metadata -> 'output' ->> 'outcome' IN ('sent', 'skipped', 'failed') THEN j.metadata -> 'output' ->> 'outcome' END,
+        count(*)
+    FROM app.river_job j WHERE j.queue = 'email' GROUP BY 1, 2, 3, 4;
+END $$;
+-- +goose StatementEnd
+COMMENT ON COLUMN analytics.mails_per_day.mail IS 'activation, reset, password_changed, new_device, invitation, erased, already_registered or other.';
