@@ -13,6 +13,7 @@ import (
 	"daybook/domain"
 	"daybook/internal/eventstore"
 	"daybook/internal/objectstore"
+	"daybook/internal/testkit"
 	"daybook/internal/token"
 	"daybook/internal/vault"
 )
@@ -307,5 +308,22 @@ func TestEraseAgainstOtherCommands(t *testing.T) {
 		// A change that was refused may have left its mark behind the erasure's.
 		must(t, w.FinishErasure(t.Context(), caller(), account.ID))
 		w.wantGone(account, in, nil, "against others")
+	}
+}
+
+// TestErasedUnderEveryKey: while keys of addresses change, the address is claimed under
+// several, and all claims are given back.
+func TestErasedUnderEveryKey(t *testing.T) {
+	w := newWorld(t)
+	both := append(testkit.KeySet("k2"), testkit.KeySet("k1")...)
+	w.withKeys(both, func() {
+		account := w.active(ada)
+		if held, _ := w.holders(both, ada); held != 2 {
+			t.Fatalf("%d claims", held)
+		}
+		must(t, w.EraseAccount(t.Context(), caller(), account.ID, secret))
+	})
+	if held, holder := w.holders(both, ada); held != 0 {
+		t.Errorf("%d claims, of %s", held, holder)
 	}
 }

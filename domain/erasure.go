@@ -56,8 +56,11 @@ func (a Account) erased(revision int64) Account {
 // Remains are what erasing an account has to remove outside of its streams, read
 // from its history.
 type Remains struct {
-	Claims   []string // streams that index addresses of the account
-	Pictures []string // object keys of every thumbnail there was
+	Claims []string // streams that index addresses of the account, as it names them
+	// Addresses are those that it had or asked for, as far as the history opens: they
+	// may be claimed under other keys as well.
+	Addresses []string
+	Pictures  []string // object keys of every thumbnail there was
 	// Farewell is empty when the mailbox was never proved, and once the history does
 	// not open any more.
 	Farewell Farewell
@@ -81,9 +84,9 @@ func RemainsOf(history []Recorded) Remains {
 	for i, r := range history {
 		switch e := r.Event.(type) {
 		case AccountRegistered:
-			remains.claimed(e.AddressClaim)
+			remains.claimed(e.AddressClaim, e.Personal.Value.Email)
 		case AddressChangeRequested: // it may have claimed the address already
-			remains.claimed(e.AddressClaim)
+			remains.claimed(e.AddressClaim, e.Personal.Value.Email)
 		case ProfileUpdated:
 			if e.Thumbnail != nil {
 				remains.Pictures = append(remains.Pictures, *e.Thumbnail)
@@ -103,8 +106,11 @@ func farewellTo(a Account, erasedAt time.Time) Farewell {
 	return Farewell{a.Email, a.Profile.FirstName, erasedAt.Add(FarewellLife)}
 }
 
-func (r *Remains) claimed(stream string) {
+func (r *Remains) claimed(stream, address string) {
 	if !slices.Contains(r.Claims, stream) {
 		r.Claims = append(r.Claims, stream)
+	}
+	if address != "" && !slices.Contains(r.Addresses, address) {
+		r.Addresses = append(r.Addresses, address)
 	}
 }

@@ -107,16 +107,17 @@ func TestRemainsOf(t *testing.T) {
 	second := ProfileUpdated{Changed: []string{FieldThumbnail, FieldFirstName}, Thumbnail: pointer("thumbnails/2"), Personal: Seal(ProfileDetails{FirstName: pointer("Augusta")})}
 	removed := ProfileUpdated{Changed: []string{FieldThumbnail}}
 	gone := at(noon, AccountErased{"owner"})
-	claims := []string{"address-k1-00"}
+	claims, addresses := []string{"address-k1-00", "address-k1-01"}, []string{"ada@example.com", "new@example.com"}
+	asked := AddressChangeRequested{id(50), "address-k1-01", noon, Seal(NewAddress{"new@example.com"})}
 	for name, c := range map[string]struct {
 		given []happened
 		want  Remains
 	}{
 		"nothing":             {nil, Remains{}},
-		"pictures of a life":  {history(activeSince(noon), at(noon, first, second, removed), gone), Remains{claims, []string{"thumbnails/1", "thumbnails/2"}, Farewell{"ada@example.com", "Augusta", noon.Add(time.Hour)}}},
-		"mailbox not proved":  {history(pendingSince(noon), gone), Remains{Claims: claims}},
-		"not erased":          {activeSince(noon), Remains{Claims: claims}},
-		"the key is gone too": {history(at(noon, AccountRegistered{"address-k1-00", Personal[RegisteredDetails]{Erased: true}}, AccountActivated{id(10), id(11)}), gone), Remains{Claims: claims}},
+		"pictures of a life":  {history(activeSince(noon), at(noon, first, second, removed, asked, asked), gone), Remains{claims, addresses, []string{"thumbnails/1", "thumbnails/2"}, Farewell{"ada@example.com", "Augusta", noon.Add(time.Hour)}}},
+		"mailbox not proved":  {history(pendingSince(noon), gone), Remains{Claims: claims[:1], Addresses: addresses[:1]}},
+		"not erased":          {activeSince(noon), Remains{Claims: claims[:1], Addresses: addresses[:1]}},
+		"the key is gone too": {history(at(noon, AccountRegistered{"address-k1-00", Personal[RegisteredDetails]{Erased: true}}, AccountActivated{id(10), id(11)}), gone), Remains{Claims: claims[:1]}},
 	} {
 		if diff := cmp.Diff(c.want, RemainsOf(record(0, c.given...))); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)

@@ -167,13 +167,13 @@ func (p *parts) openStore(ctx context.Context, s *Settings, b *backends, logger 
 	p.sessions = &session.Store{
 		Pool: p.pool, Lifetime: s.SessionLifetime, IdleLifetime: s.SessionIdle, Account: p.repository.Account,
 	}
-	if err := p.identify(ctx, s); err != nil {
+	if err := p.identify(ctx, s, logger); err != nil {
 		return err
 	}
 	return p.carryOutErasures(ctx, logger)
 }
 
-func (p *parts) identify(ctx context.Context, s *Settings) (err error) {
+func (p *parts) identify(ctx context.Context, s *Settings, logger *slog.Logger) error {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	if err := p.followKeys(ctx, s, logger); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -12,8 +13,9 @@ import (
 )
 
 // Remains reads from the account's history what erasing it has to remove: one read.
-// A history that does not open, because its key is lost or a box is damaged, tells
-// all but the farewell.
+// Of a history that does not open, because its key is lost or a box is damaged, it
+// tells neither the farewell nor claims under other keys than the account names: those
+// stand in nobody's way, since the account does not own the address any more.
 func (r *Repository) Remains(ctx context.Context, id uuid.UUID) (domain.Remains, error) {
 	var stored []domain.Stored
 	for s, err := range r.Client.ReadStream(ctx, domain.AccountStream(id), 0) {
@@ -29,7 +31,25 @@ func (r *Repository) Remains(ctx context.Context, id uuid.UUID) (domain.Remains,
 	if err != nil {
 		return domain.Remains{}, fmt.Errorf("load: %w", err)
 	}
-	return domain.RemainsOf(history), nil
+	remains := domain.RemainsOf(history)
+	for _, address := range remains.Addresses {
+		remains.Claims = append(remains.Claims, r.otherClaims(address, remains.Claims)...)
+	}
+	return remains, nil
+}
+
+// otherClaims names the streams that index the address and are not known.
+func (r *Repository) otherClaims(address string, known []string) (other []string) {
+	email, err := domain.ParseEmail(address)
+	if err != nil { // only another program could have written it
+		return nil
+	}
+	for _, key := range r.Addresses.Set() {
+		if stream := addressStream(key, email); !slices.Contains(known, stream) {
+			other = append(other, stream)
+		}
+	}
+	return other
 }
 
 func decodeShut(stored []domain.Stored) ([]domain.Recorded, error) {

@@ -20,7 +20,7 @@ func (v *Vault) Erase(ctx context.Context, subject uuid.UUID, farewell domain.Fa
 	var keyID *string
 	var box []byte
 	if farewell.Email != "" {
-		master := v.masters.Current()
+		master := v.masters.Set().Current()
 		sealed, err := sealFarewell(master, subject, farewell)
 		if err != nil {
 			return err
@@ -54,7 +54,7 @@ func (v *Vault) Farewell(ctx context.Context, subject uuid.UUID) (farewell domai
 	case keyID == nil:
 		return domain.Farewell{}, false, nil
 	}
-	master, known := v.masters.Find(*keyID)
+	master, known := v.masters.Set().Find(*keyID)
 	if !known {
 		return domain.Farewell{}, false, fmt.Errorf("a farewell is sealed by master key %q, which DAYBOOK_MASTER_KEYS does not have", *keyID)
 	}
