@@ -89,7 +89,7 @@ func (h *Handler) destroy(ctx context.Context, account domain.Account) (domain.R
 func (h *Handler) clear(ctx context.Context, c Caller, account domain.Account, remains domain.Remains) error {
 	var failed []error
 	for _, claim := range remains.Claims {
-		failed = append(failed, h.giveBack(ctx, c, claim, account))
+		failed = append(failed, h.giveUpClaim(ctx, c, claim, account))
 	}
 	if h.Objects == nil {
 		return errors.Join(failed...)
@@ -100,8 +100,8 @@ func (h *Handler) clear(ctx context.Context, c Caller, account domain.Account, r
 	return errors.Join(failed...)
 }
 
-// giveBack gives an address back, unless somebody else has it by now.
-func (h *Handler) giveBack(ctx context.Context, c Caller, stream string, account domain.Account) error {
+// giveUpClaim gives a claim back, unless somebody else has it by now.
+func (h *Handler) giveUpClaim(ctx context.Context, c Caller, stream string, account domain.Account) error {
 	for range maxAttempts {
 		claim, err := h.Store.ClaimAt(ctx, stream)
 		if err != nil || !claim.Held || claim.Holder != account.ID {
