@@ -84,28 +84,36 @@ func (conn *connection) verify(ctx context.Context) (err error) {
 	}
 	start := time.Now()
 	defer func() { conn.owner.config.Observe(ctx, OpVerify, time.Since(start), err) }()
-	err = conn.pass(ctx, func(ctx context.Context, client *esdb.Client) error {
-		return conn.owner.compare(ctx, client, *want)
-	})
-	if err != nil {
-		conn.retire()
-		return err
+	err = conn.compare(ctx, *want)
+	if err != nil && ctx.Err() == nil && !hasCode(err, esdb.ErrorCodeNotLeader) {
+		conn.retire() // one that was referred to the leader leads there by now
 	}
-	conn.verified.Store(true)
-	return nil
+	if err == nil {
+		conn.verified.Store(true)
+	}
+	return err
 }
 
-// compare asks the store who it is and how far it goes.
-func (c *Client) compare(ctx context.Context, client *esdb.Client, want uuid.UUID) error {
+// compare asks the store who it is and how far it goes. That is two calls, each of which
+// goes through the gate.
+func (conn *connection) compare(ctx context.Context, want uuid.UUID) error {
+	c := conn.owner
 	seen := c.expected.furthest.Load()
-	found, err := c.storeID(ctx, client)
-	if err != nil {
+	var found uuid.UUID
+	var tail uint64
+	err := conn.pass(ctx, func(ctx context.Context, client *esdb.Client) (err error) {
+		found, err = c.storeID(ctx, client)
 		return err
-	}
-	if found != want {
+	})
+	if err == nil && found != want {
 		return fmt.Errorf("%w (it is %s, not %s)", ErrOtherStore, found, want)
 	}
-	tail, err := lastPosition(ctx, client)
+	if err == nil {
+		err = conn.pass(ctx, func(ctx context.Context, client *esdb.Client) (err error) {
+			tail, err = lastPosition(ctx, client)
+			return err
+		})
+	}
 	if err == nil && tail < seen {
 		return fmt.Errorf("%w (it ends at %d, %d was seen)", errOlderStore, tail, seen)
 	}

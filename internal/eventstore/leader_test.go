@@ -146,7 +146,10 @@ type load struct {
 	seen     chan uuid.UUID
 }
 
+// startLoad starts them on a client that keeps to its store.
 func startLoad(t *testing.T, client *eventstore.Client, writers int) *load {
+	t.Helper()
+	client.Expect(identify(t, client).StoreID)
 	l := &load{written: make([][]uuid.UUID, writers), seen: make(chan uuid.UUID, 1<<20)}
 	for w := range writers {
 		l.work.Go(func() {
