@@ -30,4 +30,9 @@ write minio_user daybook
 write minio_password "$(password)"
 
 write database_url "postgres://daybook:$(value postgres_password)@postgres:5432/daybook?sslmode=disable"
+# Each role connects as itself; only migrate is the owner. See postgres-logins.sh.
+for role in api projector worker; do
+	write "database_password_$role" "$(password)"
+	write "database_url_$role" "postgres://daybook_$role:$(value "database_password_$role")@postgres:5432/daybook?sslmode=disable"
+done
 write s3_url "http://$(value minio_user):$(value minio_password)@minio:9000/daybook?region=us-east-1"

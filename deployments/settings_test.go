@@ -17,6 +17,7 @@ import (
 	"daybook/internal/eventstore"
 	"daybook/internal/messaging"
 	"daybook/internal/objectstore"
+	"daybook/internal/postgres"
 	"daybook/internal/vault"
 )
 
@@ -209,7 +210,9 @@ func TestServersAndDaybookAgree(t *testing.T) {
 		t.Fatal(err)
 	}
 	client.Close()
-	wantUser(t, s.DatabaseURL, c.Services["postgres"].Environment["POSTGRES_USER"], read(t, secrets, "postgres_password"))
+	wantUser(t, s.DatabaseURL, postgres.RoleWorker, read(t, secrets, "database_password_worker"))
+	owner := load(t, environment(t, c.Services["migrate"], secrets))
+	wantUser(t, owner.DatabaseURL, c.Services["postgres"].Environment["POSTGRES_USER"], read(t, secrets, "postgres_password"))
 	wantUser(t, s.S3URL, read(t, secrets, "minio_user"), read(t, secrets, "minio_password"))
 }
 

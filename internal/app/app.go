@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"daybook/internal/postgres"
 	"daybook/internal/telemetry"
 	"daybook/projections"
 	"daybook/workers/email"
@@ -29,6 +30,25 @@ type Roles struct {
 
 // Everything is what daybook serve runs.
 var Everything = Roles{API: true, Projector: true, Email: true, Housekeeper: true, Relay: true, Migrate: true}
+
+// database is the database role that has what these parts need and nothing else. Who
+// only migrates is the owner.
+func (r Roles) database() string {
+	worker := r.Email || r.Housekeeper || r.Relay
+	switch {
+	case r.Migrate && (r.API || r.Projector || worker):
+		return postgres.RoleService // the secret of the ids is made, and what else migrate makes
+	case r.API && !r.Projector && !worker:
+		return postgres.RoleAPI
+	case r.Projector && !r.API && !worker:
+		return postgres.RoleProjector
+	case worker && !r.API && !r.Projector:
+		return postgres.RoleWorker
+	case worker || r.API || r.Projector:
+		return postgres.RoleService
+	}
+	return ""
+}
 
 // App is an opened service: connected, checked, listening. Run makes it work.
 type App struct {
@@ -76,7 +96,7 @@ func Open(ctx context.Context, s Settings, roles Roles, logger *slog.Logger) (_ 
 	if a.backends, err = startBackends(ctx, &s, logger); err != nil {
 		return nil, err
 	}
-	if a.parts, err = connect(ctx, &s, a.backends, roles.Migrate, a.observer, logger); err != nil {
+	if a.parts, err = connect(ctx, &s, a.backends, roles, a.observer, logger); err != nil {
 		return nil, err
 	}
 	if roles.Migrate {

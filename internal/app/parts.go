@@ -60,13 +60,13 @@ type parts struct {
 	hasher     *password.Hasher // of the API's commands
 	observer   *observer        // nil for operators' tasks
 	bind       binding
-	works      bool // goes on working: not a subcommand that ends
+	works      bool   // goes on working: not a subcommand that ends
+	role       string // of the database; empty for who connects
 }
 
-// connect opens everything and checks that it belongs together. migrate says
-// whether the schema is brought up to date first.
-func connect(ctx context.Context, s *Settings, b *backends, migrate bool, o *observer, logger *slog.Logger) (_ *parts, err error) {
-	p := &parts{smtpURL: s.SMTPURL, observer: o, bind: bindDatabase, works: true}
+// connect opens everything and checks that it belongs together.
+func connect(ctx context.Context, s *Settings, b *backends, roles Roles, o *observer, logger *slog.Logger) (_ *parts, err error) {
+	p := &parts{smtpURL: s.SMTPURL, observer: o, bind: bindDatabase, works: true, role: roles.database()}
 	defer func() {
 		if err != nil {
 			p.close()
@@ -78,7 +78,7 @@ func connect(ctx context.Context, s *Settings, b *backends, migrate bool, o *obs
 	if err := p.openObjects(ctx, s, b); err != nil {
 		return nil, err
 	}
-	return p, p.openRecords(ctx, s, b, migrate, logger)
+	return p, p.openRecords(ctx, s, b, roles.Migrate, logger)
 }
 
 // openRecords opens what is kept for good: keys, databases and event store.
@@ -88,7 +88,7 @@ func (p *parts) openRecords(ctx context.Context, s *Settings, b *backends, migra
 		return err
 	}
 	p.rings = keyring.NewRings(sets)
-	if err := p.openDatabases(ctx, s, b, migrate); err != nil {
+	if err := p.openDatabases(ctx, s, b, migrate, logger); err != nil {
 		return err
 	}
 	if err := p.openStore(ctx, s, b, logger); err != nil {
@@ -102,31 +102,62 @@ func (p *parts) openRecords(ctx context.Context, s *Settings, b *backends, migra
 	return err
 }
 
-func (p *parts) openDatabases(ctx context.Context, s *Settings, b *backends, migrate bool) (err error) {
-	url, setting := s.DatabaseURL, "DAYBOOK_DATABASE_URL"
+func (p *parts) openDatabases(ctx context.Context, s *Settings, b *backends, migrate bool, logger *slog.Logger) (err error) {
+	database := postgres.Config{Setting: "DAYBOOK_DATABASE_URL", URL: s.DatabaseURL, Role: p.role, Tracer: p.observer.sql()}
 	if b.cluster != nil {
-		url, setting = b.cluster.DSN("postgres"), "the private Postgres"
+		database.URL, database.Setting = b.cluster.DSN("postgres"), "the private Postgres"
 	}
-	if p.pool, err = postgres.Open(ctx, postgres.Config{Setting: setting, URL: url, Tracer: p.observer.sql()}); err != nil {
+	if p.pool, err = openDatabase(ctx, database, migrate, logger); err != nil {
 		return err
-	}
-	if migrate {
-		if err := postgres.Migrate(ctx, p.pool); err != nil {
-			return fmt.Errorf("%s: %w", setting, err)
-		}
 	}
 	p.vaultPool = p.pool
 	if s.VaultURL == "" {
 		return nil
 	}
-	if p.vaultPool, err = postgres.Open(ctx, postgres.Config{Setting: "DAYBOOK_VAULT_URL", URL: s.VaultURL, Tracer: p.observer.sql()}); err != nil {
-		p.vaultPool = p.pool
+	own := postgres.Config{Setting: "DAYBOOK_VAULT_URL", URL: s.VaultURL, Tracer: p.observer.sql()}
+	if p.role != "" {
+		own.Role = postgres.RoleVault
+	}
+	vaultPool, err := openDatabase(ctx, own, migrate, logger)
+	if err == nil {
+		p.vaultPool = vaultPool
+	}
+	return err
+}
+
+// openDatabase brings the schema up to date as the owner, if it is to, and then works as
+// the role.
+func openDatabase(ctx context.Context, config postgres.Config, migrate bool, logger *slog.Logger) (*pgxpool.Pool, error) {
+	if migrate {
+		if err := migrateAsOwner(ctx, config); err != nil {
+			return nil, err
+		}
+	}
+	pool, err := postgres.Open(ctx, config)
+	if err != nil || config.Role == "" {
+		return pool, err
+	}
+	as, err := postgres.WorksAs(ctx, pool)
+	if err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("%s: %w", config.Setting, err)
+	}
+	if as != config.Role {
+		logger.WarnContext(ctx, "the database role with least privilege is not used: whoever connects may not take it, or it is missing; see docs/security.md",
+			slog.String("setting", config.Setting), slog.String("role", config.Role), slog.String("works_as", as))
+	}
+	return pool, nil
+}
+
+func migrateAsOwner(ctx context.Context, config postgres.Config) error {
+	config.Role = ""
+	pool, err := postgres.Open(ctx, config)
+	if err != nil {
 		return err
 	}
-	if migrate {
-		if err := postgres.Migrate(ctx, p.vaultPool); err != nil {
-			return fmt.Errorf("DAYBOOK_VAULT_URL: %w", err)
-		}
+	defer pool.Close()
+	if err := postgres.Migrate(ctx, pool); err != nil {
+		return fmt.Errorf("%s: %w", config.Setting, err)
 	}
 	return nil
 }

@@ -28,7 +28,10 @@ func Migrate(ctx context.Context, pool *pgxpool.Pool) error {
 		if err := migrateSchemas(ctx, pool); err != nil {
 			return err
 		}
-		return migrateQueue(ctx, pool)
+		if err := migrateQueue(ctx, pool); err != nil {
+			return err
+		}
+		return grantRoles(ctx, pool)
 	})
 }
 

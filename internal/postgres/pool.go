@@ -26,6 +26,9 @@ type Config struct {
 	URL string
 	// MaxConns bounds the pool; defaults to 16.
 	MaxConns int32
+	// Role, when set, is the one that all connections work as, if who connects may
+	// take it; else they work as who connects. See WorksAs.
+	Role string
 	// Tracer, when set, sees every statement.
 	Tracer pgx.QueryTracer
 }
@@ -39,6 +42,9 @@ func Open(ctx context.Context, cfg Config) (*pgxpool.Pool, error) {
 	}
 	parsed.MaxConns = cmp.Or(cfg.MaxConns, 16)
 	parsed.ConnConfig.Tracer = cfg.Tracer
+	if cfg.Role != "" {
+		parsed.AfterConnect = workAs(cfg.Role)
+	}
 	pool, err := pgxpool.NewWithConfig(ctx, parsed)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", cfg.Setting, err)

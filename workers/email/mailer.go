@@ -56,7 +56,9 @@ func (m *Mailer) Run(ctx context.Context) error {
 		Queues:     map[string]river.QueueConfig{Queue: {MaxWorkers: m.MaxWorkers}},
 		JobTimeout: m.jobTimeout(), SoftStopTimeout: m.jobTimeout(),
 		// A job that was running when its process was killed is taken up again.
-		RescueStuckJobsAfter:        m.jobTimeout() + foldTime,
+		RescueStuckJobsAfter: m.jobTimeout() + foldTime,
+		// Only the owner of a table may build its indexes anew; the queue is small.
+		ReindexerSchedule:           river.NeverSchedule(),
 		CompletedJobRetentionPeriod: recordAge, CancelledJobRetentionPeriod: recordAge,
 	})
 	if err != nil {
