@@ -56,6 +56,8 @@ type accountChange struct {
 	Erased bool `json:"erased"`
 }
 
+// OFFSET 0 has each row looked up by its key: a plan made for a batch, or for a table
+// that was still empty, would read the whole table for one row.
 const accountsSQL = `
 INSERT INTO readmodel.accounts AS v (id, revision, version, status, staff, email, first_name, last_name,
 	phone_number, github_link, birth_date, thumbnail, joined_at, attempts, erased)
@@ -73,7 +75,7 @@ SELECT c.id, app.next_revision(c.id, coalesce(o.revision, -1), c.first_revision,
 FROM jsonb_to_recordset($1) AS c (id uuid, first_revision bigint, last_revision bigint, version bigint, status text,
 	staff boolean, email text, first_name text, last_name text, phone_number text, github_link text, birth_date text,
 	thumbnail text, joined_at timestamptz, attempts jsonb, activated uuid, erased boolean)
-LEFT JOIN readmodel.accounts o ON o.id = c.id
+LEFT JOIN LATERAL (SELECT * FROM readmodel.accounts WHERE id = c.id OFFSET 0) o ON true
 WHERE c.last_revision > coalesce(o.revision, -1)
 ON CONFLICT (id) DO UPDATE SET revision = excluded.revision, version = excluded.version, status = excluded.status,
 	staff = excluded.staff, email = excluded.email, first_name = excluded.first_name, last_name = excluded.last_name,

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"runtime"
+	"runtime/metrics"
 	"slices"
 	"sync"
 	"testing"
@@ -17,12 +19,12 @@ import (
 	"daybook/internal/testkit"
 )
 
-// historyEvents is how long the history is that is built from.
-func historyEvents() int {
+// historySizes are how long the histories are that are built from.
+func historySizes() []int {
 	if os.Getenv(longVariable) != "" {
-		return 1_000_000
+		return []int{100_000, 1_000_000}
 	}
-	return 20_000
+	return []int{20_000}
 }
 
 // lived writes a history of accounts with fifty events each, ten to an append.
@@ -50,30 +52,78 @@ func (w *world) lived(b *testing.B, events int) {
 	writing.Wait()
 }
 
-// BenchmarkRebuild measures a build of accounts from the store, beside a loop
-// written by hand that reads the same and makes the same rows, and beside reading
-// alone. DAYBOOK_TEST_LONG makes it a million events.
+// BenchmarkRebuild measures a build of accounts from the store, alone and while the
+// view is written, followed and read; beside a loop written by hand that reads the
+// same and makes the same rows, and beside reading alone. DAYBOOK_TEST_LONG makes it
+// 100,000 and a million events: the heap must not grow with them.
 func BenchmarkRebuild(b *testing.B) {
 	w := newWorld(b)
-	events := historyEvents() / 400 * 400
-	w.lived(b, events)
 	w.projector(b, Accounts{})
+	there := 0
+	for _, events := range historySizes() {
+		events = events / 400 * 400
+		w.lived(b, events-there)
+		there = events
+		b.Run(fmt.Sprintf("events=%d", events), func(b *testing.B) { w.rebuilds(b, events) })
+	}
+}
+
+func (w *world) rebuilds(b *testing.B, events int) {
 	rate := func(run func(b *testing.B)) func(b *testing.B) {
 		return func(b *testing.B) {
+			most := liveHeap(b)
 			for b.Loop() {
-				w.exec(b, `TRUNCATE readmodel.accounts`)
 				run(b)
 			}
 			b.ReportMetric(float64(events*b.N)/b.Elapsed().Seconds(), "events/s")
+			b.ReportMetric(most(), "MiB-live")
 		}
 	}
-	b.Run("build", rate(func(b *testing.B) {
+	build := func(b *testing.B) {
 		if err := w.rebuild(Accounts{}).Build(b.Context(), true); err != nil {
 			b.Fatal(err)
 		}
+	}
+	b.Run("build", rate(build))
+	b.Run("control", rate(func(b *testing.B) {
+		w.exec(b, `TRUNCATE readmodel.accounts`)
+		w.readLog(b, 1000, w.writeByHand)
 	}))
-	b.Run("control", rate(func(b *testing.B) { w.readLog(b, 1000, w.writeByHand) }))
 	b.Run("reading alone", rate(func(b *testing.B) { w.readLog(b, 1000, func(testing.TB, []domain.Stored) {}) }))
+	b.Run("build while serving", func(b *testing.B) {
+		w.moveCheckpoint(b, Accounts{}, tail(b, w))
+		defer w.follow(b, w.projector(b, Accounts{}))()
+		ctx, stop := context.WithCancel(b.Context())
+		var serving sync.WaitGroup
+		id := uuid.New()
+		w.append(b, domain.AccountStream(id), domain.NoStream, domain.Metadata{}, registered())
+		serving.Go(func() { w.write(ctx, b, id) })
+		serving.Go(func() { w.read(ctx, b, id) })
+		rate(build)(b)
+		stop()
+		serving.Wait()
+	})
+}
+
+// liveHeap watches the heap that garbage collections leave, and returns what tells how
+// large it was at most, in MiB.
+func liveHeap(b *testing.B) (most func() float64) {
+	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	runtime.GC()
+	ctx, stop := context.WithCancel(b.Context())
+	var watching sync.WaitGroup
+	var largest uint64
+	watching.Go(func() {
+		for ; ctx.Err() == nil; pause(ctx, 10*time.Millisecond) {
+			metrics.Read(sample)
+			largest = max(largest, sample[0].Value.Uint64())
+		}
+	})
+	return func() float64 {
+		stop()
+		watching.Wait()
+		return float64(largest) / (1 << 20)
+	}
 }
 
 // readLog hands the whole log out in batches.

@@ -136,7 +136,7 @@ func TestABuildWithoutAnAccountIsNotReady(t *testing.T) {
 
 // keep runs the projector of the previous version while there is one, as a process
 // with projectors does.
-func (w *world) keep(ctx context.Context, t *testing.T, view View) {
+func (w *world) keep(ctx context.Context, t testing.TB, view View) {
 	for ; ctx.Err() == nil; pause(ctx, time.Millisecond) {
 		p := &Projector{Pool: w.pool, Vault: w.repo.Vault, View: view, Logger: slog.New(slog.DiscardHandler), Version: Previous}
 		after, err := p.Start(ctx)
@@ -238,13 +238,13 @@ func TestSwitchUnderLoad(t *testing.T) {
 	t.Logf("9 switches, %d events, reads %v", len(events), reads)
 }
 
-func (w *world) write(ctx context.Context, t *testing.T, id uuid.UUID) {
+func (w *world) write(ctx context.Context, t testing.TB, id uuid.UUID) {
 	for revision := int64(0); ctx.Err() == nil; revision++ {
 		w.append(t, domain.AccountStream(id), revision, domain.Metadata{}, renamed(domain.FieldLastName, "Quux"))
 	}
 }
 
-func (w *world) read(ctx context.Context, t *testing.T, id uuid.UUID) (reads int) {
+func (w *world) read(ctx context.Context, t testing.TB, id uuid.UUID) (reads int) {
 	q := &Queries{Pool: w.pool}
 	last := domain.NoStream
 	for ; ctx.Err() == nil; reads++ {

@@ -97,7 +97,7 @@ SELECT c.id, app.next_revision(c.id, coalesce(o.revision, -1), c.first_revision,
 	coalesce(o.erased_at, c.erased_at)
 FROM jsonb_to_recordset($1) AS c (id uuid, first_revision bigint, last_revision bigint, attempt_ids uuid[], mail_revisions bigint[],
 	registered_at timestamptz, activated_at timestamptz, expired_at timestamptz, abandoned_at timestamptz, erased_at timestamptz)
-LEFT JOIN readmodel.registrations o ON o.account_id = c.id
+LEFT JOIN LATERAL (SELECT * FROM readmodel.registrations WHERE account_id = c.id OFFSET 0) o ON true
 WHERE c.last_revision > coalesce(o.revision, -1)
 ON CONFLICT (account_id) DO UPDATE SET revision = excluded.revision, attempt_ids = excluded.attempt_ids,
 	mail_requests = excluded.mail_requests, registered_at = excluded.registered_at, activated_at = excluded.activated_at,

@@ -101,7 +101,7 @@ SELECT c.reset_id, c.account_id, coalesce(o.requested_revision, c.requested_revi
 	greatest(o.mail_revision, m.last), coalesce(o.mail_requests, 0) + m.requests
 FROM jsonb_to_recordset($1) AS c (reset_id uuid, account_id uuid, requested_revision bigint, requested_at timestamptz,
 	expires_at timestamptz, mail_revisions bigint[], link_opened_at timestamptz)
-LEFT JOIN readmodel.resets o ON o.reset_id = c.reset_id
+LEFT JOIN LATERAL (SELECT * FROM readmodel.resets WHERE reset_id = c.reset_id OFFSET 0) o ON true
 CROSS JOIN LATERAL (SELECT max(revision) AS last, count(DISTINCT revision) AS requests
 	FROM unnest(c.mail_revisions) revision WHERE revision > coalesce(o.mail_revision, -1)) m
 ON CONFLICT (reset_id) DO UPDATE SET link_opened_at = excluded.link_opened_at,
