@@ -70,6 +70,9 @@ func TestViewsResumeFromEveryPrefix(t *testing.T) {
 			apply(t, w, w.projector(t, v.view), events)
 			v.check(t, w, w.recorded(t, events))
 			rows := w.rows(t, v.view)
+			if len(rows) == 0 {
+				t.Fatal("the history shows nothing in this view")
+			}
 			for prefix := range events {
 				w.rewind(t, v.view, events[:prefix+1], prefix)
 				w.rewind(t, v.view, events, prefix)
