@@ -190,6 +190,25 @@ func TestThePreviousVersionIsKeptUpToDate(t *testing.T) {
 	}
 }
 
+// TestVersionsOfAnotherShapeAreDropped, and only those.
+func TestVersionsOfAnotherShapeAreDropped(t *testing.T) {
+	w := newWorld(t)
+	apply(t, w, w.projector(t, Registrations{}), w.crowd(t, 2))
+	r := w.rebuild(Registrations{})
+	try(t, r.Build(t.Context(), false), r.Switch(t.Context()), r.Build(t.Context(), false))
+	if dropped, err := r.DropUnlike(t.Context()); err != nil || len(dropped) > 0 {
+		t.Errorf("dropped %v: %v", dropped, err)
+	}
+	w.exec(t, `ALTER TABLE readmodel.registrations ADD COLUMN shoe_size integer`)
+	if dropped, err := r.DropUnlike(t.Context()); err != nil || !slices.Equal(dropped, []Version{Next, Previous}) {
+		t.Errorf("dropped %v: %v", dropped, err)
+	}
+	if err := r.Rollback(t.Context()); !errors.Is(err, ErrNoPrevious) {
+		t.Errorf("rollback: %v", err)
+	}
+	try(t, r.Build(t.Context(), false), r.Switch(t.Context()), r.Rollback(t.Context()))
+}
+
 func (w *world) awaitPrevious(t *testing.T, view View, position uint64) {
 	t.Helper()
 	testkit.Await(t, 10*time.Second, "the previous version is kept", func() bool {

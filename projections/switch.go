@@ -138,6 +138,32 @@ func (r *Rebuild) Drop(ctx context.Context) error {
 	})
 }
 
+// DropUnlike drops versions that have not the columns of the shown one, such as
+// after a migration, and returns which: code writes one shape only.
+func (r *Rebuild) DropUnlike(ctx context.Context) (dropped []Version, err error) {
+	for _, v := range []Version{Next, Previous} {
+		var unlike bool
+		if err := r.Pool.QueryRow(ctx, unlikeSQL, v.schema(), Shown.schema(), r.View.Name()).Scan(&unlike); err != nil {
+			return dropped, err
+		}
+		if !unlike { // a rebuild that is under way is not waited for
+			continue
+		}
+		if err := r.alone(ctx, func(ctx context.Context) error { return r.drop(ctx, v) }); err != nil {
+			return dropped, err
+		}
+		dropped = append(dropped, v)
+	}
+	return dropped, nil
+}
+
+// Of a version that does not exist there are no columns.
+const unlikeSQL = `
+WITH columns AS (
+	SELECT table_schema, array_agg(column_name || ' ' || data_type ORDER BY column_name) AS shape
+	FROM information_schema.columns WHERE table_schema IN ($1, $2) AND table_name = $3 GROUP BY table_schema)
+SELECT EXISTS (SELECT FROM columns v, columns s WHERE v.table_schema = $1 AND s.table_schema = $2 AND v.shape <> s.shape)`
+
 func (r *Rebuild) drop(ctx context.Context, v Version) error {
 	return pgx.BeginFunc(ctx, r.Pool, func(tx pgx.Tx) error { return r.dropIn(ctx, tx, v) })
 }

@@ -2,6 +2,8 @@ package app
 
 import (
 	"context"
+	"fmt"
+	"log/slog"
 
 	"daybook/internal/postgres"
 	"daybook/projections"
@@ -23,6 +25,21 @@ func reactors(s *Settings) []string {
 		names = append(names, relay.CheckpointName)
 	}
 	return names
+}
+
+// dropUnlike drops versions of views that a migration has left behind.
+func (p *parts) dropUnlike(ctx context.Context, logger *slog.Logger) error {
+	for _, view := range views() {
+		dropped, err := (&projections.Rebuild{Pool: p.pool, View: view}).DropUnlike(ctx)
+		if err != nil {
+			return fmt.Errorf("drop former versions of %s: %w", view.Name(), err)
+		}
+		for _, v := range dropped {
+			logger.InfoContext(ctx, "a version of a view was dropped: the shown one has another shape now",
+				slog.String("view", view.Name()), slog.String("version", string(v)))
+		}
+	}
+	return nil
 }
 
 // createCheckpoints makes missing ones: of views at the start of the store, of
