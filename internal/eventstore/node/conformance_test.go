@@ -3,10 +3,12 @@ package node_test
 import (
 	"os"
 	"testing"
+	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 
 	"daybook/internal/eventstore/conformance"
+	"daybook/internal/eventstore/node"
 	"daybook/internal/eventstore/node/nodetest"
 )
 
@@ -18,6 +20,13 @@ func TestConformanceInMemory(t *testing.T) {
 func TestConformanceOnDisk(t *testing.T) {
 	t.Parallel()
 	conformance.Test(t, nodetest.Start(t, nodetest.OnDisk(t)).Client)
+}
+
+// TestConformanceWhileMoving has so small a log that events are always on their way from
+// it into the file.
+func TestConformanceWhileMoving(t *testing.T) {
+	moving := nodetest.With(func(c *node.Config) { *c = c.WithLog(8<<10, time.Millisecond) })
+	conformance.Test(t, nodetest.Start(t, nodetest.OnDisk(t), moving).Client)
 }
 
 // TestConformanceOfServer holds a real EventStoreDB to the same suite.

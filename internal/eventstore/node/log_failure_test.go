@@ -63,6 +63,9 @@ func TestDiskFails(t *testing.T) {
 			for w.submit(t.Context(), appendOne("a")) == nil {
 				acknowledged++
 			}
+			if acknowledged > 3 && name != "file is read-only" {
+				t.Error("an append was acknowledged that is not in the log")
+			}
 			for range 2 {
 				wantUnavailable(t, w.submit(t.Context(), appendOne("a")))
 			}

@@ -1,9 +1,12 @@
 package node
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -161,4 +164,55 @@ func TestFileOfBeforeTheLog(t *testing.T) {
 	if got := logAfterCrash(t, path); !slices.EqualFunc(got, log, sameRecord) {
 		t.Errorf("there are %d records, want %d", len(got), len(log))
 	}
+}
+
+// TestViewsDuringMoves reads while events are written and moved. Each view has all that
+// was acknowledged when it began, without a gap and nothing twice, wherever it lies.
+func TestViewsDuringMoves(t *testing.T) {
+	s := mustOpenLogged(t, filepath.Join(t.TempDir(), "events.db"), busyLog)
+	defer s.close()
+	groups, log := testGroups(600)
+	var acknowledged atomic.Int64
+	var reading sync.WaitGroup
+	for range 3 {
+		reading.Go(func() {
+			for before := acknowledged.Load(); before < int64(len(log)); before = acknowledged.Load() {
+				if err := s.view(func(v snapshot) error { return checkView(v, log, before) }); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	for _, group := range groups {
+		mustCommit(t, s, group)
+		acknowledged.Add(int64(len(group)))
+	}
+	reading.Wait()
+}
+
+// checkView reads the log and a stream, either way.
+func checkView(v snapshot, log []record, least int64) error {
+	var found []record
+	for r, err := range v.all(0, forwards) {
+		if err != nil {
+			return err
+		}
+		found = append(found, r)
+	}
+	if len(found) < int(least) || !slices.EqualFunc(found, log[:len(found)], sameRecord) {
+		return fmt.Errorf("%d events of the log, %d were acknowledged", len(found), least)
+	}
+	want := expectScan(found, backwards, func(r record) bool { return r.stream == "b" })
+	var stream []record
+	for r, err := range v.stream("b", lastRevision, backwards) {
+		if err != nil {
+			return err
+		}
+		stream = append(stream, r)
+	}
+	if !slices.EqualFunc(stream, want, sameRecord) {
+		return fmt.Errorf("%d events of the stream, want %d", len(stream), len(want))
+	}
+	return nil
 }
