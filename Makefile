@@ -2,9 +2,10 @@
 .DEFAULT_GOAL := help
 GO ?= go
 TESTFLAGS ?=
+FUZZTIME ?= 3s
 LINTER := bin/golangci-lint
 
-.PHONY: help run build test race test-kafka lint bench clean
+.PHONY: help run build test race fuzz test-kafka lint bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -29,6 +30,17 @@ race: ## Run the tests of what is concurrent under the race detector
 
 test-kafka: ## Run the tests of Kafka against an Apache Kafka, where Java and Maven can bring one
 	deployments/test/kafka.sh $(GO) test -race -count 1 -timeout 8m -run 'Kafka/real|Brokers/real' ./internal/messaging ./workers/relay
+
+# The test binary of a package is linked once for all of its targets.
+fuzz: ## Look for new input that breaks a parser, for FUZZTIME each; what is found becomes a seed under testdata/fuzz
+	@grep -rlE --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u | while read -r package; do \
+		$(GO) test -c -fuzz . -o $(CURDIR)/bin/fuzz.test $$package || exit 1; \
+		cat $$package/*_test.go | grep -oE '^func Fuzz[A-Za-z0-9]+' | sed 's/func //' | sort | while read -r target; do \
+			echo "$$package $$target"; \
+			(cd $$package && $(CURDIR)/bin/fuzz.test -test.run '^$$' -test.fuzz "^$$target\$$" -test.fuzztime $(FUZZTIME) \
+				-test.fuzzcachedir $(CURDIR)/bin/fuzz) || exit 1; \
+		done || exit 1; \
+	done
 
 lint: $(LINTER) ## Run the linters
 	$(LINTER) run

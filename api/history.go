@@ -25,10 +25,9 @@ var (
 
 // pastUser answers with the profile as it was: a fold of the stream up to then.
 func (s *Server) pastUser(w http.ResponseWriter, r *http.Request, in session.Checked) error {
-	times := r.URL.Query()["at"]
-	at, err := time.Parse(time.RFC3339Nano, times[0])
-	if err != nil || len(times) > 1 {
-		return errTime
+	at, err := instantOf(r)
+	if err != nil {
+		return err
 	}
 	history, err := s.History(r.Context(), in.Session.AccountID)
 	if err != nil {
@@ -39,6 +38,19 @@ func (s *Server) pastUser(w http.ResponseWriter, r *http.Request, in session.Che
 		return errTime
 	}
 	return show(w, s.user(past))
+}
+
+// instantOf reads the one time that the query names.
+func instantOf(r *http.Request) (time.Time, error) {
+	times := r.URL.Query()["at"]
+	if len(times) != 1 {
+		return time.Time{}, errTime
+	}
+	at, err := time.Parse(time.RFC3339Nano, times[0])
+	if err != nil {
+		return time.Time{}, errTime
+	}
+	return at, nil
 }
 
 type historyPageAnswer struct {

@@ -181,9 +181,11 @@ func TestRegisterTakenAddress(t *testing.T) {
 	}
 }
 
+// TestSixteenRegistrationsAtOnce of one address make one account and ask for one
+// mail. DAYBOOK_TEST_LONG makes it 1,000 rounds.
 func TestSixteenRegistrationsAtOnce(t *testing.T) {
 	w := newWorld(t)
-	for range 5 {
+	for range rounds(5) {
 		email := uuid.NewString() + "@example.com"
 		for _, err := range together(16, func(int) error {
 			return patiently(func() error { return w.Register(t.Context(), caller(), registration(email)) })

@@ -99,12 +99,13 @@ func TestOpeningTheLink(t *testing.T) {
 }
 
 // TestResetHasOneWinner: of 32 at once exactly one gets through, with its password.
+// DAYBOOK_TEST_LONG makes it 1,000 rounds.
 func TestResetHasOneWinner(t *testing.T) {
 	w := newWorld(t)
-	account := w.active(ada)
-	for round := range 3 {
-		w.clock.advance(time.Hour)
-		_, second := w.secondToken(ada)
+	for round := range rounds(3) {
+		email := uuid.NewString() + "@example.com"
+		w.active(email)
+		account, second := w.secondToken(email)
 		passwords := make([]string, 32)
 		results := together(len(passwords), func(i int) error {
 			passwords[i] = fmt.Sprintf("Password-%d-%d", round, i)
@@ -123,12 +124,12 @@ func TestResetHasOneWinner(t *testing.T) {
 				t.Errorf("a loser is told %v", err)
 			}
 		}
-		if winner < 0 || !w.signsIn(ada, passwords[winner]) || w.signsIn(ada, passwords[(winner+1)%32]) {
+		if winner < 0 || !w.signsIn(email, passwords[winner]) || w.signsIn(email, passwords[(winner+1)%32]) {
 			t.Fatalf("round %d: winner %d", round, winner)
 		}
-	}
-	if n := count[domain.PasswordChanged](w.events(domain.AccountStream(account.ID))); n != 3 {
-		t.Fatalf("%d changes", n)
+		if n := count[domain.PasswordChanged](w.events(domain.AccountStream(account.ID))); n != 1 {
+			t.Fatalf("round %d: %d changes", round, n)
+		}
 	}
 }
 

@@ -310,6 +310,14 @@ func patiently(run func() error) error {
 	}
 }
 
+// rounds is how often what must never happen gets its chance.
+func rounds(few int) int {
+	if os.Getenv("DAYBOOK_TEST_LONG") != "" {
+		return 1000
+	}
+	return few
+}
+
 // together runs n at once and returns what became of each.
 func together(n int, run func(i int) error) []error {
 	results := make([]error, n)
