@@ -59,7 +59,7 @@ func (h *Handler) RequestAddressChange(ctx context.Context, c Caller, id uuid.UU
 // checkTaken costs the same whether or not somebody holds the claim.
 func (h *Handler) checkTaken(ctx context.Context, claim domain.Claim) error {
 	holder, err := h.holder(ctx, claim)
-	if err != nil || !holder.OwnsAddress() || holder.Status == domain.StatusPending {
+	if err != nil || !holder.Proved(claim) {
 		return err
 	}
 	return h.refuseTaken(ctx, holder)
@@ -204,13 +204,13 @@ func (h *Handler) freeForChange(ctx context.Context, c Caller, claim domain.Clai
 	switch {
 	case err != nil:
 		return false, err
-	case !owns(holder, claim):
-		return h.takeOver(ctx, c, claim, holder)
-	case holder.Status != domain.StatusPending:
+	case holder.Proved(claim):
 		return false, domain.ErrAddressTaken
+	case !holder.Owns(claim):
+		return h.takeOver(ctx, c, claim, holder)
 	}
 	after, err := h.executeFrom(ctx, c, holder, step{
 		name: "YieldRegistration", command: domain.YieldRegistration{Reason: "another account has proved the address"},
 	})
-	return err == nil && !owns(after, claim), err
+	return err == nil && !after.Owns(claim), err
 }

@@ -57,12 +57,7 @@ func (h *Handler) fenceChange(ctx context.Context, c Caller, claim domain.Claim,
 	after, err := h.executeFrom(ctx, c, holder, step{
 		name: "AbandonAddressChange", command: domain.AbandonAddressChange{ChangeID: change, Reason: "superseded"},
 	})
-	return err == nil && !owns(after, claim) && !after.MayComplete(claim), err
-}
-
-// owns asks the account: a claim is only an index.
-func owns(a domain.Account, claim domain.Claim) bool {
-	return a.OwnsAddress() && a.Has(claim)
+	return err == nil && !after.Owns(claim) && !after.MayComplete(claim), err
 }
 
 // ReleaseAddress gives up the account's claim on an address that it does not own
@@ -84,7 +79,7 @@ func (h *Handler) ReleaseAddress(ctx context.Context, c Caller, id uuid.UUID, st
 // still come to own by it shows in the account, and by a later one not at this
 // revision.
 func (h *Handler) release(ctx context.Context, c Caller, claim domain.Claim, account domain.Account) (released bool, err error) {
-	if !claim.Held || claim.Holder != account.ID || account.Status == domain.StatusNone || owns(account, claim) || account.MayComplete(claim) {
+	if !claim.Held || claim.Holder != account.ID || account.Status == domain.StatusNone || account.Owns(claim) || account.MayComplete(claim) {
 		return false, nil
 	}
 	_, err = h.Store.Append(ctx, domain.Append{

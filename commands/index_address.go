@@ -87,7 +87,7 @@ func (h *Handler) claimOwn(ctx context.Context, c Caller, command string, claim 
 		if err != nil {
 			return false, err
 		}
-		if owns(holder, claim) {
+		if holder.Owns(claim) {
 			return false, errOwned
 		}
 		if free, err := h.takeOver(ctx, c, claim, holder); !free || err != nil {

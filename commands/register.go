@@ -135,7 +135,7 @@ func (h *Handler) obtainClaim(ctx context.Context, c Caller, r registration, cla
 // freeClaim reports whether the holder's claim may be taken over. A holder that
 // owns the address gets this attempt instead.
 func (h *Handler) freeClaim(ctx context.Context, c Caller, r registration, claim domain.Claim, holder domain.Account) (free, done bool, err error) {
-	switch owner := owns(holder, claim); {
+	switch owner := holder.Owns(claim); {
 	case owner && r.staff != "":
 		return false, false, domain.ErrAddressTaken
 	case owner && (holder.Status == domain.StatusPending || holder.Applied(c.CommandID)):

@@ -23,6 +23,14 @@ type Claim struct {
 // NewClaim returns the claim before its first event.
 func NewClaim(stream string) Claim { return Claim{Stream: stream, Revision: NoStream} }
 
+// Owns reports whether the account owns the claim's address: the claim is only an
+// index, the account decides.
+func (a Account) Owns(c Claim) bool { return a.OwnsAddress() && a.Has(c) }
+
+// Proved reports whether the account owns the claim's address and has once proved
+// that it can read its mail.
+func (a Account) Proved(c Claim) bool { return a.Owns(c) && a.Status != StatusPending }
+
 // EvolveClaim folds one event into the claim.
 func EvolveClaim(c Claim, r Recorded) Claim {
 	c.Revision = r.Revision

@@ -104,7 +104,7 @@ func (a *App) mail() ([]func(context.Context) error, error) {
 	}
 	a.mailer, err = email.New(email.Config{
 		PublicURL: a.settings.PublicURL, MailFrom: a.settings.MailFrom, SMTPURL: a.parts.smtpURL, Logger: a.logger,
-		Observe: a.observer.sending, Access: a.parts.repository.Access,
+		Observe: a.observer.sending, Access: a.parts.repository.Access, Claim: a.parts.repository.ClaimAt,
 	}, a.parts.pool, a.parts.repository.Account, a.parts.tokens)
 	if err != nil {
 		return nil, err

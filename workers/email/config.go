@@ -39,6 +39,9 @@ type Config struct {
 	// Access returns the event at a revision of the account's access stream, opened.
 	// It is asked for mails about new devices only.
 	Access func(ctx context.Context, account uuid.UUID, revision int64) (domain.Recorded, error)
+	// Claim returns the claim of an address. It is asked for links to new addresses
+	// only, which are not mailed to addresses that another account has.
+	Claim func(ctx context.Context, stream string) (domain.Claim, error)
 	// Logger gets what was sent and what was not, by ids. Default: none.
 	Logger *slog.Logger
 	// Observe, when set, is told when a try to send a mail begins. The try runs

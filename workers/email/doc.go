@@ -1,13 +1,15 @@
 // Package email tells people by mail what their account's events ask for: the
-// activation link, the reset link, the notice that a password was changed, that
-// somebody tried to register an address that has an account already, and that
-// somebody signed in from a new device.
+// activation link, the reset link, the link to a new address, the notices that a
+// password or an address was changed or is to be, that somebody wanted an address
+// that has an account already, and that somebody signed in from a new device.
 //
 // What it promises:
 //
-//   - A Reactor turns each event that asks for a mail into one job, in the
-//     transaction of its checkpoint: an event is never lost and never mailed
+//   - A Reactor turns each event that asks for mail into one job for each mail, in
+//     the transaction of its checkpoint: an event is never lost and never mailed
 //     twice because it was delivered twice.
+//   - What tells of a change goes to the address that the account had before it: a
+//     change of address does not take the notice along.
 //   - A sign-in from a device that is new to the account is noticed by the
 //     reactor, not by the sign-in, whose time it cannot change. The account's first
 //     device is none, and an account gets one such mail an hour at most, which then

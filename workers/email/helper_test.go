@@ -140,7 +140,8 @@ func (w *world) react(t *testing.T) {
 }
 
 func (w *world) config() Config {
-	return Config{PublicURL: publicURL, SMTPURL: w.relay.URL(), Logger: w.logger(), FirstPause: time.Millisecond, Timeout: 5 * time.Second}
+	return Config{PublicURL: publicURL, SMTPURL: w.relay.URL(), Logger: w.logger(), FirstPause: time.Millisecond, Timeout: 5 * time.Second,
+		Claim: w.repo.ClaimAt}
 }
 
 // run runs a mailer until the test ends.

@@ -7,6 +7,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
+
+	"daybook/domain"
 )
 
 // Queue is the name of the job queue that holds mails to send.
@@ -23,6 +25,10 @@ const (
 	kindNewDevice         kind = "new_device"
 	kindInvitation        kind = "invitation"
 	kindErased            kind = "erased"
+	// The link goes to the new address, the two notices to the former one.
+	kindNewAddress             kind = "new_address"
+	kindAddressChangeRequested kind = "address_change_requested"
+	kindAddressChanged         kind = "address_changed"
 )
 
 const (
@@ -42,8 +48,8 @@ type eventJob struct {
 	// Revision is that of the event in the account's stream, and domain.NoStream
 	// for an event of another stream.
 	Revision int64 `json:"revision"`
-	Mail     kind  `json:"mail"`
-	// Request is the activation or reset that the link is for.
+	Mail     kind  `json:"mail" river:"unique"`
+	// Request is the activation, reset or change of address that the mail is about.
 	Request    uuid.UUID `json:"request"`
 	OccurredAt time.Time `json:"occurred_at"`
 	Until      time.Time `json:"until"` // the mail is untrue from then on
@@ -54,7 +60,7 @@ type eventJob struct {
 // Kind names the job type in the queue.
 func (eventJob) Kind() string { return "email" }
 
-// InsertOpts makes the event's job unique, whatever has become of it.
+// InsertOpts makes each job of the event unique, whatever has become of it.
 func (eventJob) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{
 		Queue: Queue, MaxAttempts: maxAttempts,
@@ -106,6 +112,29 @@ func registeredTask(job *river.Job[registeredJob]) task {
 		account: job.Args.Account, mail: kindAlreadyRegistered,
 		occurredAt: job.CreatedAt, until: job.CreatedAt.Add(noticeAge), attempt: job.Attempt,
 	}
+}
+
+// messageID is stable over retries. Of the two mails of a request for a change of
+// address, the link has the event's id.
+func (t task) messageID() uuid.UUID {
+	if t.mail == kindAddressChangeRequested {
+		return uuid.NewSHA1(t.id, []byte(t.mail))
+	}
+	return t.id
+}
+
+// recipient is who gets the mail. What tells of a change goes to the address that
+// was the account's before: who made the change may have given it another since.
+func (t task) recipient(a domain.Account) string {
+	switch t.mail {
+	case kindNewAddress:
+		return a.AddressChange.Email
+	case kindAddressChanged:
+		return a.EmailAt(t.revision - 1)
+	case kindAddressChangeRequested, kindPasswordChanged:
+		return a.EmailAt(t.revision)
+	}
+	return a.Email
 }
 
 func (t task) sending() Sending {

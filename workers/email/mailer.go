@@ -90,7 +90,7 @@ func (m *Mailer) compose(ctx context.Context, t task, account domain.Account) (l
 		return letter{}, err
 	}
 	l, err := render(t.mail, f)
-	l.id, l.to = t.id.String()+"@"+m.name, account.Email
+	l.id, l.to = t.messageID().String()+"@"+m.name, t.recipient(account)
 	return l, err
 }
 
@@ -103,7 +103,10 @@ func (m *Mailer) facts(ctx context.Context, t task, account domain.Account) (fac
 		return m.withLink(ctx, f, t, domain.PurposeActivation, activation.RequestedAt, activation.ExpiresAt)
 	case kindReset:
 		return m.withLink(ctx, f, t, domain.PurposeReset, account.Reset.RequestedAt, account.Reset.ExpiresAt)
-	case kindPasswordChanged, kindAlreadyRegistered:
+	case kindNewAddress:
+		f.Name = "" // nobody has shown yet that the mailbox is the person's
+		return m.withLink(ctx, f, t, domain.PurposeNewAddress, account.AddressChange.RequestedAt, account.AddressChange.ExpiresAt)
+	case kindPasswordChanged, kindAlreadyRegistered, kindAddressChangeRequested, kindAddressChanged:
 		return f, nil
 	case kindNewDevice:
 		var err error

@@ -44,13 +44,16 @@ type wording struct {
 // wordings are fixed by the HTTP contract, section Mail, where it names them. No subject names
 // anything that a person has typed.
 var wordings = map[kind]wording{
-	kindActivation:        {"Please, verify your account", "Verify my account", "/users/register/confirm"},
-	kindInvitation:        {"An account was opened for you", "Choose my password", "/users/register/confirm"},
-	kindReset:             {"Password reset instructions", "Choose a new password", "/users/password-change/confirm/change-password"},
-	kindPasswordChanged:   {subject: "Your password was changed"},
-	kindAlreadyRegistered: {subject: "You already have an account"},
-	kindNewDevice:         {subject: "New sign-in to your account"},
-	kindErased:            {subject: "Your account was erased"},
+	kindActivation:             {"Please, verify your account", "Verify my account", "/users/register/confirm"},
+	kindInvitation:             {"An account was opened for you", "Choose my password", "/users/register/confirm"},
+	kindReset:                  {"Password reset instructions", "Choose a new password", "/users/password-change/confirm/change-password"},
+	kindPasswordChanged:        {subject: "Your password was changed"},
+	kindNewAddress:             {"Please, confirm your new address", "Confirm the address", "/users/email-change/confirm"},
+	kindAddressChangeRequested: {subject: "A change of your address was asked for"},
+	kindAddressChanged:         {subject: "Your address was changed"},
+	kindAlreadyRegistered:      {subject: "You already have an account"},
+	kindNewDevice:              {subject: "New sign-in to your account"},
+	kindErased:                 {subject: "Your account was erased"},
 }
 
 //go:embed templates

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
+	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/google/uuid"
@@ -85,11 +87,11 @@ func (r *Reactor) react(ctx context.Context, event domain.Stored) error {
 	if event.Position < r.checkpoint.Position {
 		return nil
 	}
-	job, wanted, err := jobOf(event)
+	jobs, err := jobsOf(event)
 	if err != nil {
 		return err
 	}
-	if !wanted {
+	if len(jobs) == 0 {
 		return r.reactToAccess(ctx, event)
 	}
 	var moved postgres.Checkpoint
@@ -97,7 +99,7 @@ func (r *Reactor) react(ctx context.Context, event domain.Stored) error {
 		if moved, err = r.checkpoint.AdvanceIn(ctx, tx, event.Position, 1); err != nil {
 			return err
 		}
-		_, err = r.queue.InsertTx(ctx, tx, job, nil)
+		_, err = r.queue.InsertManyTx(ctx, tx, jobs)
 		return err
 	})
 	if err != nil {
@@ -137,45 +139,53 @@ func (r *Reactor) resume(ctx context.Context) bool {
 	return moved
 }
 
-// jobOf returns the job that the event asks for, if it asks for one. Names are
-// not needed: every sealed box is left shut.
-func jobOf(event domain.Stored) (job eventJob, wanted bool, err error) {
+// jobsOf returns the jobs that the event asks for. Names are not needed: every
+// sealed box is left shut.
+func jobsOf(event domain.Stored) ([]river.InsertManyParams, error) {
 	if !domain.IsAccountStream(event.Stream) || !asksForMail(event.Type) {
-		return eventJob{}, false, nil
+		return nil, nil
 	}
 	account, ok := domain.StreamSubject(event.Stream)
 	if !ok {
-		return eventJob{}, false, fmt.Errorf("%q is not the stream of an account", event.Stream)
+		return nil, fmt.Errorf("%q is not the stream of an account", event.Stream)
 	}
 	recorded, err := domain.Decode(event, func([]byte) ([]byte, error) { return nil, domain.ErrErased })
 	if err != nil {
-		return eventJob{}, false, err
+		return nil, err
 	}
 	at := recorded.Metadata.OccurredAt
-	job = eventJob{
-		EventID: event.ID, Account: account, Revision: event.Revision, OccurredAt: at, Traceparent: recorded.Metadata.Traceparent,
+	job := func(mail kind, request uuid.UUID, until time.Time) river.InsertManyParams {
+		return river.InsertManyParams{Args: eventJob{
+			EventID: event.ID, Account: account, Revision: event.Revision, Mail: mail, Request: request,
+			OccurredAt: at, Until: until, Traceparent: recorded.Metadata.Traceparent,
+		}}
 	}
+	notice := at.Add(noticeAge)
 	switch e := recorded.Event.(type) {
 	case domain.ActivationRequested:
-		job.Mail, job.Request, job.Until = kindActivation, e.ActivationID, e.ExpiresAt
+		mail := kindActivation
 		if e.CredentialID == uuid.Nil {
-			job.Mail = kindInvitation
+			mail = kindInvitation
 		}
+		return []river.InsertManyParams{job(mail, e.ActivationID, e.ExpiresAt)}, nil
 	case domain.ResetRequested:
-		job.Mail, job.Request, job.Until = kindReset, e.ResetID, e.ExpiresAt
+		return []river.InsertManyParams{job(kindReset, e.ResetID, e.ExpiresAt)}, nil
 	case domain.PasswordChanged:
-		job.Mail, job.Until = kindPasswordChanged, at.Add(noticeAge)
+		return []river.InsertManyParams{job(kindPasswordChanged, uuid.Nil, notice)}, nil
+	case domain.AddressChangeRequested:
+		return []river.InsertManyParams{job(kindNewAddress, e.ChangeID, e.ExpiresAt), job(kindAddressChangeRequested, e.ChangeID, notice)}, nil
+	case domain.AddressChanged:
+		return []river.InsertManyParams{job(kindAddressChanged, e.ChangeID, notice)}, nil
 	case domain.AccountErased:
-		job.Mail, job.Until = kindErased, at.Add(domain.FarewellLife)
+		return []river.InsertManyParams{job(kindErased, uuid.Nil, at.Add(domain.FarewellLife))}, nil
 	}
-	return job, true, nil
+	return nil, nil
 }
 
-func asksForMail(eventType string) bool {
-	switch eventType {
-	case domain.NameOf(domain.ActivationRequested{}), domain.NameOf(domain.ResetRequested{}), domain.NameOf(domain.PasswordChanged{}),
-		domain.NameOf(domain.AccountErased{}):
-		return true
-	}
-	return false
+// mailing are the events that ask for mail, by their stored names.
+var mailing = []string{
+	domain.NameOf(domain.ActivationRequested{}), domain.NameOf(domain.ResetRequested{}), domain.NameOf(domain.PasswordChanged{}),
+	domain.NameOf(domain.AddressChangeRequested{}), domain.NameOf(domain.AddressChanged{}), domain.NameOf(domain.AccountErased{}),
 }
+
+func asksForMail(eventType string) bool { return slices.Contains(mailing, eventType) }

@@ -1,6 +1,7 @@
 package email
 
 import (
+	"context"
 	"time"
 
 	"daybook/domain"
@@ -16,6 +17,7 @@ const (
 	notActive      = "not active"
 	unknownRequest = "unknown request"
 	askedAgain     = "asked again"
+	addressTaken   = "address taken"
 )
 
 // untrue returns why the mail should not be sent any more, or nothing. The
@@ -24,7 +26,7 @@ func untrue(t task, a domain.Account, now time.Time) string {
 	switch {
 	case !now.Before(t.until):
 		return expired
-	case a.Erased || a.Email == "":
+	case a.Erased || t.recipient(a) == "":
 		return erased
 	}
 	switch t.mail {
@@ -32,6 +34,10 @@ func untrue(t task, a domain.Account, now time.Time) string {
 		return untrueActivation(t, a, now)
 	case kindReset:
 		return untrueReset(t, a, now)
+	case kindNewAddress:
+		return untrueNewAddress(t, a, now)
+	case kindAddressChangeRequested:
+		return untrueAddressChange(t, a)
 	case kindAlreadyRegistered, kindNewDevice:
 		if !a.Active() {
 			return notActive
@@ -66,6 +72,51 @@ func untrueReset(t task, a domain.Account, now time.Time) string {
 	}
 	// An active account is mailed no other links than those of resets.
 	return overtaken(t, a.MailedAt[len(a.MailedAt)-1])
+}
+
+func untrueNewAddress(t task, a domain.Account, now time.Time) string {
+	switch change := a.AddressChange; {
+	case !a.Active():
+		return notActive
+	case change.ID != t.request:
+		return superseded
+	case change.Closed:
+		return used
+	case !change.Open(now):
+		return expired
+	}
+	return overtaken(t, a.AddressMailedAt[len(a.AddressMailedAt)-1])
+}
+
+// untrueAddressChange tells once of a change, however often its link is mailed, and
+// leaves one that was made to the notice of that.
+func untrueAddressChange(t task, a domain.Account) string {
+	switch change := a.AddressChange; {
+	case change.ID != t.request:
+		return superseded
+	case change.Made():
+		return used
+	case change.Revision != t.revision:
+		return askedAgain
+	}
+	return ""
+}
+
+// taken returns why no link goes to a new address: the account that has it was told
+// when the change was asked for.
+func (m *Mailer) taken(ctx context.Context, t task, a domain.Account) (string, error) {
+	if t.mail != kindNewAddress {
+		return "", nil
+	}
+	claim, err := m.Claim(ctx, a.AddressChange.AddressClaim)
+	if err != nil || !claim.Held || claim.Holder == a.ID {
+		return "", err
+	}
+	holder, err := m.account(ctx, claim.Holder)
+	if err != nil || !holder.Proved(claim) {
+		return "", err
+	}
+	return addressTaken, nil
 }
 
 // overtaken spares people the same link several times after an outage: a mail

@@ -83,7 +83,14 @@ func (m *Mailer) deliver(ctx context.Context, t task) (output, error) {
 	if account.Revision < t.revision {
 		return undecided, river.JobSnooze(foldPause)
 	}
-	if reason := untrue(t, account, time.Now()); reason != "" {
+	reason := untrue(t, account, time.Now())
+	if reason == "" {
+		reason, err = m.taken(ctx, t, account)
+	}
+	if err != nil {
+		return undecided, fmt.Errorf("look who has the address: %w", err)
+	}
+	if reason != "" {
 		return skipped(reason), nil
 	}
 	l, err := m.compose(ctx, t, account)
