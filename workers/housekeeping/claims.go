@@ -2,6 +2,7 @@ package housekeeping
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -19,8 +20,9 @@ import (
 // It is made at the start of the store when it is missing: to look again is harmless.
 const ClaimsCheckpoint = "housekeeping:claims"
 
-// Claims fences registrations that claimed an address and never reached their
-// account's stream, Age after the claim. It reads the whole store's events once, in
+// Claims drives claims of addresses to an end, Age after they were left: it fences
+// registrations that never reached their account's stream, and releases addresses
+// that accounts have changed for another. It reads the whole store's events once, in
 // commit order.
 type Claims struct {
 	Pool     *pgxpool.Pool
@@ -33,7 +35,7 @@ type Claims struct {
 const (
 	claimAge     = 5 * time.Minute
 	maxScanned   = 50_000 // events in a run
-	maxUnarrived = 1000   // accounts in a run
+	maxUnarrived = 1000   // claims in a run
 )
 
 // Task returns the task.
@@ -78,7 +80,7 @@ func (c *claimScan) look(ctx context.Context, until uint64) (done int, err error
 	if err != nil || at.Position >= until {
 		return 0, err
 	}
-	found := scanned{missing: map[uuid.UUID]bool{}}
+	found := scanned{missing: map[uuid.UUID]bool{}, former: map[formerClaim]bool{}}
 	if err := found.scan(ctx, c.Client, at.Position, until); err != nil {
 		return 0, fmt.Errorf("look for claims: %w", err)
 	}
@@ -91,9 +93,28 @@ func (c *claimScan) look(ctx context.Context, until uint64) (done int, err error
 			done++
 		}
 	}
+	released, err := c.release(ctx, found.former)
+	if done += released; err != nil {
+		return done, err
+	}
 	batch := &pgx.Batch{}
 	at.Advance(batch, found.position, found.events)
 	return done, postgres.Explain(c.Pool.SendBatch(ctx, batch).Close())
+}
+
+// release gives up what a change of address has left behind. An account that cannot
+// be opened any more keeps its claim: anybody may take it over.
+func (c *claimScan) release(ctx context.Context, former map[formerClaim]bool) (done int, err error) {
+	for claim := range former {
+		released, err := c.Commands.ReleaseAddress(ctx, caller(uuid.New()), claim.account, claim.stream)
+		if err != nil && !errors.Is(err, domain.ErrUnreadable) {
+			return done, fmt.Errorf("release an address of %s: %w", claim.account, err)
+		}
+		if released {
+			done++
+		}
+	}
+	return done, nil
 }
 
 // abandon looks at the stream itself first: an account whose events cannot be opened
@@ -110,6 +131,13 @@ type scanned struct {
 	position uint64
 	events   int
 	missing  map[uuid.UUID]bool // accounts of claims without an event of theirs so far
+	former   map[formerClaim]bool
+}
+
+// formerClaim is of an address that its account has changed, not released so far.
+type formerClaim struct {
+	account uuid.UUID
+	stream  string
 }
 
 func (s *scanned) scan(ctx context.Context, client *eventstore.Client, after, until uint64) error {
@@ -124,7 +152,7 @@ func (s *scanned) scan(ctx context.Context, client *eventstore.Client, after, un
 		if err := s.note(stored); err != nil {
 			return err
 		}
-		if s.events++; s.events == maxScanned || len(s.missing) == maxUnarrived {
+		if s.events++; s.events == maxScanned || len(s.missing)+len(s.former) == maxUnarrived {
 			s.position = stored.Position
 			break
 		}
@@ -132,20 +160,27 @@ func (s *scanned) scan(ctx context.Context, client *eventstore.Client, after, un
 	return nil
 }
 
-// note follows one event. The account's first one comes right behind the claim.
+// note follows one event. The account's first one comes right behind the claim, the
+// release right behind the change.
 func (s *scanned) note(stored domain.Stored) error {
-	if !domain.IsAddressStream(stored.Stream) {
-		if account, ok := domain.StreamSubject(stored.Stream); ok {
-			delete(s.missing, account)
-		}
+	account, ok := domain.StreamSubject(stored.Stream)
+	if ok {
+		delete(s.missing, account)
+	}
+	if !domain.IsAddressStream(stored.Stream) && stored.Type != domain.NameOf(domain.AddressChanged{}) {
 		return nil
 	}
 	recorded, err := domain.Decode(stored, shut)
 	if err != nil {
 		return err
 	}
-	if claimed, ok := recorded.Event.(domain.AddressClaimed); ok {
-		s.missing[claimed.AccountID] = true
+	switch e := recorded.Event.(type) {
+	case domain.AddressClaimed:
+		s.missing[e.AccountID] = true
+	case domain.AddressChanged:
+		s.former[formerClaim{account, e.FormerClaim}] = true
+	case domain.AddressReleased:
+		delete(s.former, formerClaim{e.AccountID, stored.Stream})
 	}
 	return nil
 }
