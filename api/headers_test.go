@@ -159,7 +159,7 @@ func checkPreflight(t *testing.T, s service, origin string, allowed bool) {
 	}
 }
 
-func TestOnlyTheActivationButtonMayBeOpaque(t *testing.T) {
+func TestOnlyButtonsOfLinksMayBeOpaque(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
 	for _, c := range []struct {
@@ -169,6 +169,9 @@ func TestOnlyTheActivationButtonMayBeOpaque(t *testing.T) {
 		{"/users/register/confirm/x/y/", "null", "", http.StatusFound},
 		{"/users/register/confirm/x/y/", "null", "cross-site", http.StatusForbidden},
 		{"/users/register/confirm/x/y/", "https://evil.example", "", http.StatusForbidden},
+		{"/users/email-change/confirm/x/y/", "null", "", http.StatusFound},
+		{"/users/email-change/confirm/x/y/", "null", "cross-site", http.StatusForbidden},
+		{"/users/me/email/", "null", "", http.StatusForbidden},
 		{"/users/register/confirm/../../login/", "null", "", http.StatusNotFound},
 		{"/users/login/", "null", "", http.StatusForbidden},
 	} {

@@ -49,6 +49,12 @@ func (c Config) linkRefusedURL() string {
 
 const linkRefused = "It appears that your confirmation token has expired or previously used. Kindly generate a new token"
 
+// addressConfirmedURL is where a person lands whose new address counts.
+func (c Config) addressConfirmedURL() string { return c.PublicURL + "/users/email-change/confirmed/" }
+
+// addressRefusedURL is where a link to a new address leads that does not work.
+func (c Config) addressRefusedURL() string { return c.PublicURL + "/users/email-change/refused/" }
+
 // newPasswordURL is where a person types the new password.
 func (c Config) newPasswordURL(id uuid.UUID, second string) string {
 	return c.frontend() + "/auth/password/change-password?token=" + encodeID(id) + ":" + url.PathEscape(second)

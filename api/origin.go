@@ -77,11 +77,12 @@ func preflight(w http.ResponseWriter, allowed bool) error {
 	return empty(w)
 }
 
-// opaqueForm recognises the button of the activation page. Our Referrer-Policy
+// opaqueForm recognises the button of a page that a mailed link leads to. Our Referrer-Policy
 // makes browsers send a form with "Origin: null", and without https they do not
 // say Sec-Fetch-Site. The link's token is what authorises that request; no
 // cookie is looked at, so there is nothing for another site to borrow.
 func opaqueForm(r *http.Request) bool {
-	return r.Method == http.MethodPost && strings.HasPrefix(r.URL.EscapedPath(), "/users/register/confirm/") &&
-		r.Header.Get("Origin") == "null" && r.Header.Get("Sec-Fetch-Site") == ""
+	path := r.URL.EscapedPath()
+	button := strings.HasPrefix(path, "/users/register/confirm/") || strings.HasPrefix(path, "/users/email-change/confirm/")
+	return button && r.Method == http.MethodPost && r.Header.Get("Origin") == "null" && r.Header.Get("Sec-Fetch-Site") == ""
 }

@@ -15,13 +15,14 @@ import (
 type pageData struct {
 	Reason  string // why somebody was sent here
 	Mailbox bool   // there is a development mailbox to look into
+	LogIn   string // where to log in
 }
 
 // page shows a built-in page. What it shows of the query is compared with
 // sentences of ours, so that nobody can put words into our mouth by a link.
 func (s *Server) page(name string) handlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		shown := pageData{Mailbox: s.Mailbox != nil}
+		shown := pageData{Mailbox: s.Mailbox != nil, LogIn: s.Config.frontend() + "/auth/login"}
 		if r.URL.Query().Get("reason") == linkRefused {
 			shown.Reason = linkRefused
 		}

@@ -10,6 +10,7 @@ import (
 type shown struct {
 	Reason, FirstName, LastName string
 	Mailbox                     bool
+	Email, LogIn                string
 }
 
 // reference finds what a page loads or leads to.
@@ -22,7 +23,7 @@ func TestPagesLoadOnlyFromHere(t *testing.T) {
 		t.Fatalf("only %d pages", len(pages.byName))
 	}
 	for name := range pages.byName {
-		html := render(t, pages, name, shown{"<script>", "<script>alert(1)</script>", `"'`, true})
+		html := render(t, pages, name, shown{"<script>", "<script>alert(1)</script>", `"'`, true, "<script>@example.com", "/auth/login"})
 		if strings.Contains(html, "<script>") || strings.Contains(html, "<style") || strings.Contains(html, "style=") || regexp.MustCompile(`\son[a-z]+=`).MatchString(html) {
 			t.Errorf("%s has inline script or style: %s", name, html)
 		}

@@ -127,7 +127,7 @@ function showUser(next) {
   user = next;
   one('[data-show="name"]').textContent = `${user.first_name} ${user.last_name}`;
   one('[data-show="email"]').textContent = user.email;
-  one("[data-username]").value = user.email;
+  for (const input of all("[data-username]")) input.value = user.email;
   one('[data-show="joined"]').textContent = new Date(user.date_joined).toLocaleDateString();
   one("[data-picture]").src = user.thumbnail || "/assets/person.svg";
   one("[data-remove-picture]").hidden = !user.thumbnail;
