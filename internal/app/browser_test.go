@@ -101,6 +101,16 @@ func TestWholeWayInABrowser(t *testing.T) {
 	b.at("/auth/password/change-password")
 	b.do("new password", chromedp.SendKeys("#password", newPassword), chromedp.Click("form button"), chromedp.WaitVisible("main .notice"))
 	b.signIn(email, newPassword)
+	b.changeAddress("grace@new.example", newPassword)
+}
+
+func (b *tab) changeAddress(email, password string) {
+	b.t.Helper()
+	b.do("change the address", chromedp.SendKeys("#new_email", email), chromedp.SendKeys("#address_password", password),
+		chromedp.Click("section[aria-labelledby=address] button"), chromedp.WaitVisible("section[aria-labelledby=address] .notice"))
+	b.do("confirm the address", b.open(b.awaitMail(email, subjectNewAddress, 1).link(b.t)), chromedp.Click("form button"))
+	b.at("/users/email-change/confirmed/")
+	b.signIn(email, password)
 }
 
 func (b *tab) signIn(email, password string) {

@@ -47,6 +47,16 @@ func TestCanaries(t *testing.T) {
 	secrets = append(secrets, tokenOf(s.awaitMail(email, subjectReset, 1).link(t)), strings.SplitN(second, ":", 2)[1])
 	want(t, b.changeByReset(second, secrets[1]), http.StatusOK, "", "")
 	s.awaitMail(email, subjectChanged, 1)
+	const moved = "canary-moved@example.org"
+	personal = append(personal, "canary-moved")
+	want(t, b.signIn(email, secrets[1]), http.StatusOK, "", "")
+	secrets = append(secrets, b.session)
+	want(t, b.askAddress(moved, secrets[1]), http.StatusOK, "", "")
+	address := s.awaitMail(moved, subjectNewAddress, 1).link(t)
+	secrets = append(secrets, tokenOf(address))
+	b.get(address)
+	wantRedirect(t, b.do(http.MethodPost, address, nil, ""), s.addressConfirmed())
+	s.awaitMail(email, subjectAddressChanged, 1)
 	// What a client can put into a request beside its body.
 	requested := []string{"canary-path", "canary-query", "canary-referer", "canary-state"}
 	b.do(http.MethodGet, "/nowhere/canary-path?x=canary-query", nil, "", "Referer", "https://canary-referer.example/", "Tracestate", "x=canary-state", "Traceparent", "00-"+clientTrace+"-"+clientSpan+"-01")

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -36,8 +37,14 @@ func TestMailOnTheWire(t *testing.T) {
 	s.awaitMail(email, subjectDevice, 1)
 	want(t, b.changeByReset(b.requestReset(email, 1), "SomeOther123456"), http.StatusOK, "", "")
 	s.awaitMail(email, subjectChanged, 1)
+	const moved = "moved@example.com"
+	want(t, b.signIn(email, "SomeOther123456"), http.StatusOK, "", "")
+	want(t, b.askAddress(moved, "SomeOther123456"), http.StatusOK, "", "")
+	s.awaitMail(email, subjectAddressAsked, 1)
+	wantRedirect(t, b.do(http.MethodPost, s.awaitMail(moved, subjectNewAddress, 1).link(t), nil, ""), "https://accounts.example.com/users/email-change/confirmed/")
+	s.awaitMail(email, subjectAddressChanged, 1)
 	files, err := filepath.Glob(filepath.Join(set.DataDir, "mail", "new", "*"))
-	if err != nil || len(files) != 5 {
+	if err != nil || len(files) != 8 {
 		t.Fatalf("%d mails, %v", len(files), err)
 	}
 	ids := map[string]bool{}
@@ -47,12 +54,12 @@ func TestMailOnTheWire(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, raw, _ := bytes.Cut(content, []byte("\n")) // the catcher's envelope
-		ids[wellFormed(t, raw, email)] = true
+		ids[wellFormed(t, raw, email, moved)] = true
 	}
 	if len(ids) != len(files) {
 		t.Errorf("%d message ids for %d mails", len(ids), len(files))
 	}
-	for _, m := range s.mails(email) {
+	for _, m := range append(s.mails(email), s.mails(moved)...) {
 		for _, link := range linkPattern.FindAllString(m.Text+"\n"+m.HTML, -1) {
 			if !strings.HasPrefix(link, "https://accounts.example.com/") && !strings.HasPrefix(link, trustedFrontend+"/") {
 				t.Errorf("%s has a link to %s", m.Subject, link)
@@ -65,7 +72,7 @@ func TestMailOnTheWire(t *testing.T) {
 }
 
 // wellFormed checks one mail and returns its Message-ID.
-func wellFormed(t *testing.T, raw []byte, to string) string {
+func wellFormed(t *testing.T, raw []byte, to ...string) string {
 	t.Helper()
 	message, err := netmail.ReadMessage(bytes.NewReader(raw))
 	if err != nil {
@@ -83,7 +90,7 @@ func wellFormed(t *testing.T, raw []byte, to string) string {
 		}
 	}
 	recipients, err := header.AddressList("To")
-	if err != nil || len(recipients) != 1 || recipients[0].Address != to {
+	if err != nil || len(recipients) != 1 || !slices.Contains(to, recipients[0].Address) {
 		t.Errorf("to %v, %v", recipients, err)
 	}
 	if header.Get("Auto-Submitted") != "auto-generated" || !strings.HasSuffix(header.Get("Message-Id"), "@accounts.example.com>") {

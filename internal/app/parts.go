@@ -270,7 +270,7 @@ func (p *parts) commands(s *Settings, notices commands.Notices, logger *slog.Log
 		Vault:     p.vault,
 		Notices:   notices,
 		Config: commands.Config{
-			ResetLifetime: s.ResetLifetime, ActivationLifetime: s.ActivationLifetime,
+			ResetLifetime: s.ResetLifetime, ActivationLifetime: s.ActivationLifetime, AddressChangeLifetime: s.AddressLifetime,
 			Passwords: domain.PasswordPolicy{MinLength: s.PasswordMinLength},
 			IDKey:     p.idKey, Producer: producer(),
 		},

@@ -334,8 +334,9 @@ func TestLookingChangesNothing(t *testing.T) {
 	activation := s.awaitMail(pending, subjectActivation, 1).link(t)
 	b.requestReset(email, 1) // opens the link once: the declared exception
 	reset := s.awaitMail(email, subjectReset, 1).link(t)
+	address := b.addressLink("looked@new.example", 1)
 	events := countEvents(t, s)
-	for _, path := range append(describedPaths(t), activation, reset, reset, reset) {
+	for _, path := range append(describedPaths(t), activation, reset, reset, reset, address, address) {
 		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodOptions} {
 			if a := b.do(method, strings.NewReplacer("{", "", "}", "").Replace(path), nil, ""); a.Status >= 500 {
 				t.Errorf("%s %s: %d", method, path, a.Status)

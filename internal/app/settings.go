@@ -47,6 +47,7 @@ type Settings struct {
 	Contract           string        `env:"DAYBOOK_CONTRACT" default:"hardened" enum:"hardened,seed" help:"hardened tells nobody who has an account; seed answers as the seed's system does."`
 	ResetLifetime      time.Duration `env:"DAYBOOK_RESET_LIFETIME" default:"10m" help:"Life of a reset link."`
 	ActivationLifetime time.Duration `env:"DAYBOOK_ACTIVATION_LIFETIME" default:"24h" help:"Life of an activation link."`
+	AddressLifetime    time.Duration `env:"DAYBOOK_ADDRESS_CHANGE_LIFETIME" default:"1h" help:"Life of a link to a new address. Whoever reads the mail of an address that was typed wrongly could use it."`
 	SessionLifetime    time.Duration `env:"DAYBOOK_SESSION_LIFETIME" default:"336h" help:"Life of a session."`
 	SessionIdle        time.Duration `env:"DAYBOOK_SESSION_IDLE_LIFETIME" default:"0s" help:"How long a session may go unused before it ends, at least 5m and exact to a minute; 0s for no such end."`
 	NewDeviceMail      bool          `env:"DAYBOOK_NEW_DEVICE_MAIL" default:"true" negatable:"" help:"Tell people by mail of sign-ins from a device or network that is new to their account."`
@@ -124,6 +125,7 @@ func (s *Settings) Check() error {
 		s.checkLists(),
 		positive("DAYBOOK_RESET_LIFETIME", s.ResetLifetime),
 		positive("DAYBOOK_ACTIVATION_LIFETIME", s.ActivationLifetime),
+		positive("DAYBOOK_ADDRESS_CHANGE_LIFETIME", s.AddressLifetime),
 		positive("DAYBOOK_SESSION_LIFETIME", s.SessionLifetime),
 		s.checkIdle(),
 		positive("DAYBOOK_SIGN_IN_WINDOW", s.SignInWindow),
