@@ -25,7 +25,7 @@ type RequestAddressChange struct {
 // RequestAddressChange asks for the change; until the link is used the account keeps
 // its address. The owner of an address that is taken gets a notice, and the answer
 // is domain.ErrAddressTaken unless it is to be concealed. A registration that was
-// never activated takes no address from somebody who can read its mail.
+// never activated keeps no address from somebody who can read its mail.
 func (h *Handler) RequestAddressChange(ctx context.Context, c Caller, id uuid.UUID, in RequestAddressChange) (Result, error) {
 	email, err := domain.ParseEmail(in.Email)
 	if err != nil {
@@ -59,7 +59,7 @@ func (h *Handler) RequestAddressChange(ctx context.Context, c Caller, id uuid.UU
 // checkTaken costs the same whether or not somebody holds the claim.
 func (h *Handler) checkTaken(ctx context.Context, claim domain.Claim) error {
 	holder, err := h.holder(ctx, claim)
-	if err != nil || !holder.Proved(claim) {
+	if err != nil || !holder.Keeps(claim) {
 		return err
 	}
 	return h.refuseTaken(ctx, holder)
@@ -204,7 +204,7 @@ func (h *Handler) freeForChange(ctx context.Context, c Caller, claim domain.Clai
 	switch {
 	case err != nil:
 		return false, err
-	case holder.Proved(claim):
+	case holder.Keeps(claim):
 		return false, domain.ErrAddressTaken
 	case !holder.Owns(claim):
 		return h.takeOver(ctx, c, claim, holder)

@@ -157,7 +157,13 @@ func TestProofBeatsRegistration(t *testing.T) {
 	if !w.signsIn(augusta, secret) {
 		t.Fatal("the account does not sign in")
 	}
-	// But the mailbox of an active account has been proved before.
+	// An operator's invitation stays.
+	_, err = w.CreateStaff(ctx, caller(), staff("invited@example.com"))
+	must(t, err)
+	_, invited := w.askAddress(w.in(augusta, secret), "invited@example.com")
+	_, err = w.ChangeAddress(ctx, caller(), account.ID, invited)
+	want(t, err, domain.ErrAddressTaken)
+	// And the mailbox of an active account has been proved before.
 	owner := w.active("owner@example.com")
 	_, err = w.RequestAddressChange(ctx, caller(), owner.ID, commands.RequestAddressChange{Email: "free@example.com", Password: secret})
 	must(t, err)

@@ -141,9 +141,10 @@ func (c AbandonAddressChange) Decide(a Account, _ time.Time) ([]Event, error) {
 // mailbox, because somebody else has.
 type YieldRegistration struct{ Reason string }
 
-// Decide ends a pending registration; any other account keeps its address.
+// Decide ends a pending registration; any other account keeps its address, an
+// operator's invitation too.
 func (c YieldRegistration) Decide(a Account, _ time.Time) ([]Event, error) {
-	if a.Status != StatusPending {
+	if !a.yields() {
 		return nil, nil
 	}
 	return []Event{RegistrationExpired(c)}, nil

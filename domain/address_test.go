@@ -126,6 +126,7 @@ func TestAbandonAddressChange(t *testing.T) {
 func TestYieldRegistration(t *testing.T) {
 	runScenarios(t, []scenario{
 		{name: "pending", given: pendingSince(noon), now: noon, when: YieldRegistration{"proved by another"}, then: []Event{RegistrationExpired{"proved by another"}}},
+		{name: "opened by an operator", given: history(pendingSince(noon), at(noon, StaffGranted{"hired"})), now: noon, when: YieldRegistration{"proved by another"}},
 		{name: "active", given: activeSince(noon), now: noon, when: YieldRegistration{"proved by another"}},
 		{name: "nobody", now: noon, when: YieldRegistration{"proved by another"}},
 	})

@@ -27,9 +27,12 @@ func NewClaim(stream string) Claim { return Claim{Stream: stream, Revision: NoSt
 // index, the account decides.
 func (a Account) Owns(c Claim) bool { return a.OwnsAddress() && a.Has(c) }
 
-// Proved reports whether the account owns the claim's address and has once proved
-// that it can read its mail.
-func (a Account) Proved(c Claim) bool { return a.Owns(c) && a.Status != StatusPending }
+// Keeps reports whether the account owns the claim's address and gives way to nobody.
+// A registration that never proved the mailbox gives way to who has, unless an
+// operator has opened it for somebody.
+func (a Account) Keeps(c Claim) bool { return a.Owns(c) && !a.yields() }
+
+func (a Account) yields() bool { return a.Status == StatusPending && !a.Staff }
 
 // EvolveClaim folds one event into the claim.
 func EvolveClaim(c Claim, r Recorded) Claim {

@@ -113,7 +113,7 @@ func (m *Mailer) taken(ctx context.Context, t task, a domain.Account) (string, e
 		return "", err
 	}
 	holder, err := m.account(ctx, claim.Holder)
-	if err != nil || !holder.Proved(claim) {
+	if err != nil || !holder.Keeps(claim) {
 		return "", err
 	}
 	return addressTaken, nil
