@@ -3,7 +3,6 @@ package commands
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"slices"
 
 	"github.com/google/uuid"
@@ -84,14 +83,9 @@ func (h *Handler) ChangeAddress(ctx context.Context, c Caller, id uuid.UUID, tok
 	}
 	c.CommandID = account.AddressChange.ID // it is one command, however often the link is used
 	if account.AddressChange.Made() {
-		if err := h.settleAddress(ctx, account); err != nil {
-			return Result{}, err
-		}
-		_, err := h.ReleaseAddress(ctx, c, id, account.AddressChange.FormerClaim)
-		h.noteUnreleased(ctx, id, err)
-		return Result{account}, nil
+		return h.completeAddress(ctx, c, account)
 	}
-	former, err := h.Store.ClaimAt(ctx, account.AddressClaim)
+	former, err := h.claimsOf(ctx, account.Email)
 	if err != nil {
 		return Result{}, err
 	}
@@ -107,8 +101,26 @@ func (h *Handler) ChangeAddress(ctx context.Context, c Caller, id uuid.UUID, tok
 	if err := h.settleAddress(ctx, account); err != nil {
 		return Result{}, err
 	}
-	_, err = h.release(ctx, c, former, account)
-	h.noteUnreleased(ctx, id, err)
+	h.releaseFormer(ctx, c, former, account)
+	return Result{account}, nil
+}
+
+// completeAddress does what a crash may have left of a change that was made.
+func (h *Handler) completeAddress(ctx context.Context, c Caller, account domain.Account) (Result, error) {
+	if err := h.settleAddress(ctx, account); err != nil {
+		return Result{}, err
+	}
+	former, err := h.claimsOf(ctx, account.EmailAt(account.AddressChange.ChangedRevision-1))
+	if err != nil {
+		return Result{}, err
+	}
+	if slices.ContainsFunc(former, func(claim domain.Claim) bool { return claim.Held && claim.Holder == account.ID }) {
+		later, err := h.Store.Account(ctx, account.ID) // behind the claims: see release
+		if err != nil {
+			return Result{}, err
+		}
+		h.releaseFormer(ctx, c, former, later)
+	}
 	return Result{account}, nil
 }
 
@@ -117,14 +129,6 @@ func (h *Handler) ChangeAddress(ctx context.Context, c Caller, id uuid.UUID, tok
 func (h *Handler) settleAddress(ctx context.Context, account domain.Account) error {
 	change := account.AddressChange
 	return h.keepSession(ctx, account, change.ChangedRevision == account.CredentialRevision, change.Session)
-}
-
-// noteUnreleased leaves the former claim to housekeeping: it decides nothing, the
-// account does not own the address any more.
-func (h *Handler) noteUnreleased(ctx context.Context, account uuid.UUID, err error) {
-	if err != nil {
-		h.Logger.WarnContext(ctx, "a former address was not released", slog.String("account", account.String()), slog.Any("error", err))
-	}
 }
 
 // findAddressChange compares the token with the newest request's. A change that was

@@ -3,6 +3,8 @@ package commands
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -72,7 +74,33 @@ func (h *Handler) ReleaseAddress(ctx context.Context, c Caller, id uuid.UUID, st
 	if err != nil {
 		return false, err
 	}
+	// The account may have come back to the address and own it under another key.
+	present, err := h.claimsOf(ctx, account.Email)
+	if err != nil || slices.ContainsFunc(present, func(own domain.Claim) bool { return own.Stream == stream }) {
+		return false, err
+	}
 	return h.release(ctx, c, claim, account)
+}
+
+// claimsOf folds the claims of an address that was an account's; of an erased one
+// there are none.
+func (h *Handler) claimsOf(ctx context.Context, email string) ([]domain.Claim, error) {
+	parsed, err := domain.ParseEmail(email)
+	if err != nil {
+		return nil, nil
+	}
+	return h.Store.Claims(ctx, parsed)
+}
+
+// releaseFormer gives up the claims of the address that the account had before. What
+// fails is left to housekeeping, or to whoever takes the claim over: it decides
+// nothing, the account does not own the address any more.
+func (h *Handler) releaseFormer(ctx context.Context, c Caller, claims []domain.Claim, account domain.Account) {
+	for _, claim := range claims {
+		if _, err := h.release(ctx, c, claim, account); err != nil {
+			h.Logger.WarnContext(ctx, "a former address was not released", slog.String("account", account.ID.String()), slog.Any("error", err))
+		}
+	}
 }
 
 // release wants a claim that was read before the account: what the account could

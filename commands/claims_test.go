@@ -92,3 +92,48 @@ func TestIndexAddress(t *testing.T) {
 		}
 	})
 }
+
+// TestReleaseKnowsEveryKey: an account that came back to an address owns it under
+// another key than the one by which it was left.
+func TestReleaseKnowsEveryKey(t *testing.T) {
+	w := newWorld(t)
+	old := testkit.KeySet("k1")
+	both := append(testkit.KeySet("k2"), old...)
+	var account domain.Account
+	w.withKeys(old, func() { account = w.active(ada) })
+	left := account.AddressClaim
+	w.withKeys(both, func() {
+		_, err := w.IndexAddress(t.Context(), caller(), account.ID)
+		must(t, err)
+		h := w.another()
+		h.Store = &unreleasing{w.repository}
+		for _, way := range [][2]string{{ada, augusta}, {augusta, ada}} {
+			_, token := w.askAddress(w.in(way[0], secret), way[1])
+			_, err := h.ChangeAddress(t.Context(), caller(), account.ID, token)
+			must(t, err)
+		}
+		if released, err := w.ReleaseAddress(t.Context(), caller(), account.ID, left); released || err != nil {
+			t.Errorf("released a claim of the address that the account has: %v", err)
+		}
+	})
+	if held, _ := w.holders(both, ada); held != 2 {
+		t.Errorf("%d claims of the present address", held)
+	}
+}
+
+// TestChangeReleasesEveryClaim of the former address, under all keys.
+func TestChangeReleasesEveryClaim(t *testing.T) {
+	w := newWorld(t)
+	both := append(testkit.KeySet("k2"), testkit.KeySet("k1")...)
+	w.withKeys(both, func() {
+		w.active(ada)
+		account, token := w.askAddress(w.in(ada, secret), augusta)
+		_, err := w.ChangeAddress(t.Context(), caller(), account.ID, token)
+		must(t, err)
+	})
+	former, _ := w.holders(both, ada)
+	present, _ := w.holders(both, augusta)
+	if former != 0 || present != 2 {
+		t.Errorf("%d claims of the former address, %d of the present one", former, present)
+	}
+}

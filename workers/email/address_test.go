@@ -1,6 +1,7 @@
 package email
 
 import (
+	"cmp"
 	"strings"
 	"testing"
 	"time"
@@ -102,13 +103,14 @@ func TestNoticesGoToTheFormerAddress(t *testing.T) {
 // TestLinkIsNotMailedToATakenAddress: its owner is told otherwise, by the command.
 func TestLinkIsNotMailedToATakenAddress(t *testing.T) {
 	for name, c := range map[string]struct {
-		holder []domain.Event // of the claim, which it owns
-		want   string
+		under, email string // how the holder of the claim registered; default: by the claim
+		holder       []domain.Event
+		want         string
 	}{
-		"active":                 {[]domain.Event{domain.AccountActivated{}}, "new_address skipped address taken, address_change_requested sent"},
-		"shut":                   {[]domain.Event{domain.AccountActivated{}, domain.AccountDeactivated{}}, "new_address skipped address taken, address_change_requested sent"},
-		"never activated":        {nil, "new_address sent, address_change_requested sent"},
-		"has another one by now": {[]domain.Event{domain.AccountActivated{}, domain.AddressChanged{AddressClaim: "address-a-77"}}, "new_address sent, address_change_requested sent"},
+		"active":                 {holder: []domain.Event{domain.AccountActivated{}}, want: "new_address skipped address taken, address_change_requested sent"},
+		"under another key":      {"address-b-00", strings.ToLower(newAddress), []domain.Event{domain.AccountActivated{}}, "new_address skipped address taken, address_change_requested sent"},
+		"never activated":        {want: "new_address sent, address_change_requested sent"},
+		"has another one by now": {holder: []domain.Event{domain.AccountActivated{}, domain.AddressChanged{AddressClaim: "address-a-77"}}, want: "new_address sent, address_change_requested sent"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -116,7 +118,7 @@ func TestLinkIsNotMailedToATakenAddress(t *testing.T) {
 			w.activate(t)
 			own, claim := w.account, newClaim()
 			w.account = uuid.New()
-			w.append(t, time.Hour, append([]domain.Event{domain.AccountRegistered{AddressClaim: claim}}, c.holder...)...)
+			w.append(t, time.Hour, append([]domain.Event{domain.AccountRegistered{AddressClaim: cmp.Or(c.under, claim), Personal: domain.Seal(domain.RegisteredDetails{Email: c.email})}}, c.holder...)...)
 			_, err := w.repo.Append(t.Context(), domain.Append{Stream: claim, Expected: domain.NoStream,
 				Events: []domain.Event{domain.AddressClaimed{AccountID: w.account}}, Metadata: domain.Metadata{CommandID: uuid.New()}})
 			if err != nil {

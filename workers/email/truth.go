@@ -109,6 +109,9 @@ func (m *Mailer) taken(ctx context.Context, t task, a domain.Account) (string, e
 		return "", nil
 	}
 	claim, err := m.Claim(ctx, a.AddressChange.AddressClaim)
+	if email, invalid := domain.ParseEmail(a.AddressChange.Email); invalid == nil {
+		claim.Canonical = email.Canonical // its owner may have it under another key
+	}
 	if err != nil || !claim.Held || claim.Holder == a.ID {
 		return "", err
 	}
