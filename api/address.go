@@ -53,11 +53,11 @@ func (s *Server) requestAddressChange(w http.ResponseWriter, r *http.Request, in
 func (s *Server) openAddressChange(w http.ResponseWriter, r *http.Request) error {
 	id, token, ok := link(r)
 	if !ok {
-		return redirect(w, s.Config.addressRefusedURL())
+		return s.refuseAddressLink(w, r, domain.ErrAddressChangeInvalid)
 	}
 	change, err := s.Commands.AddressChange(r.Context(), id, token)
 	if domain.IsKind(err, domain.KindInvalid) {
-		return redirect(w, s.Config.addressRefusedURL())
+		return s.refuseAddressLink(w, r, err)
 	}
 	if err != nil {
 		return err
@@ -70,7 +70,7 @@ func (s *Server) openAddressChange(w http.ResponseWriter, r *http.Request) error
 func (s *Server) changeAddress(w http.ResponseWriter, r *http.Request) error {
 	id, token, ok := link(r)
 	if !ok {
-		return redirect(w, s.Config.addressRefusedURL())
+		return s.refuseAddressLink(w, r, domain.ErrAddressChangeInvalid)
 	}
 	caller, err := s.anonymous(r, id.String(), token)
 	if err != nil {
@@ -78,10 +78,17 @@ func (s *Server) changeAddress(w http.ResponseWriter, r *http.Request) error {
 	}
 	_, err = s.Commands.ChangeAddress(r.Context(), caller, id, token)
 	if domain.IsKind(err, domain.KindInvalid) {
-		return redirect(w, s.Config.addressRefusedURL())
+		return s.refuseAddressLink(w, r, err)
 	}
 	if err != nil {
 		return err
 	}
 	return redirect(w, s.Config.addressConfirmedURL())
+}
+
+// refuseAddressLink is the one answer to every link to a new address that does not
+// work.
+func (s *Server) refuseAddressLink(w http.ResponseWriter, r *http.Request, refusal error) error {
+	_ = s.even(r, refusal)
+	return redirect(w, s.Config.addressRefusedURL())
 }

@@ -56,6 +56,7 @@ func TestRefusalsTakeTheSameTime(t *testing.T) {
 	s := newService(t)
 	s.activated(t, "active@example.org")
 	const change, confirm, register = "/users/password-change/change-user-password/", "/users/password-change/confirm/change-password/", "/users/register/confirm/"
+	const address = "/users/email-change/confirm/"
 	uid := encodeID(uuid.New())
 	for _, c := range []struct{ method, path, body string }{
 		{http.MethodPost, "/users/login/", `{"email":"active@example.org","password":"wrong-wrong"}`},
@@ -68,6 +69,9 @@ func TestRefusalsTakeTheSameTime(t *testing.T) {
 		{http.MethodGet, register + uid + "/k.x/", ""},
 		{http.MethodPost, register + uid + "/k.x/", ""},
 		{http.MethodPost, register + "malformed/k.x/", ""},
+		{http.MethodGet, address + uid + "/k.x/", ""},
+		{http.MethodPost, address + uid + "/k.x/", ""},
+		{http.MethodPost, address + "malformed/k.x/", ""},
 	} {
 		began := time.Now()
 		w := s.do(c.method, c.path, c.body, "Content-Type", "application/json")
