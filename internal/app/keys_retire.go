@@ -77,7 +77,7 @@ func (c keysRetireCommand) allIndexed(ctx context.Context, i *invocation, o *ope
 func (o *operator) wrapsNothing(ctx context.Context, master string) error {
 	wrapped, err := o.vault.Wrapped(ctx)
 	if err == nil && wrapped[master] > 0 {
-		err = fmt.Errorf("master key %s still wraps %d data keys; run daybook keys rewrap first", master, wrapped[master])
+		err = fmt.Errorf("master key %s still wraps %d data keys, or seals mails to people who were erased; run daybook keys rewrap first, and wait for the mails", master, wrapped[master])
 	}
 	return err
 }

@@ -50,11 +50,23 @@ REVOKE ALL ON app.api_tokens FROM daybook_worker;
 GRANT SELECT, DELETE ON ALL TABLES IN SCHEMA readmodel, readmodel_previous TO daybook_worker;
 GRANT SELECT, UPDATE (named_at), DELETE ON vault.credentials TO daybook_worker;
 
+-- Erasing: the function puts up the fence before it destroys what lies behind it, with
+-- the owner's rights, so that nobody needs the right to delete keys. A projector may see
+-- that something is left behind a fence, and then does not start; it destroys nothing.
+ALTER FUNCTION vault.erase(uuid, text, bytea, timestamptz) SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+REVOKE EXECUTE ON FUNCTION vault.erase(uuid, text, bytea, timestamptz) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION vault.erase(uuid, text, bytea, timestamptz) TO daybook_api, daybook_worker, daybook_vault;
+GRANT SELECT (account_id) ON vault.credentials TO daybook_projector;
+GRANT SELECT ON vault.erasures_seen TO daybook_api, daybook_projector, daybook_worker;
+GRANT INSERT, UPDATE ON vault.erasures_seen TO daybook_worker;
+GRANT SELECT, DELETE ON vault.farewells TO daybook_worker;
+
 -- A connection of its own for keys and passwords (DAYBOOK_VAULT_URL): nothing else.
 GRANT USAGE ON SCHEMA vault TO daybook_vault;
 GRANT SELECT, INSERT, UPDATE ON vault.data_keys TO daybook_vault;
-GRANT SELECT, INSERT ON vault.erased_subjects TO daybook_vault;
-GRANT SELECT, INSERT, UPDATE, DELETE ON vault.credentials TO daybook_vault;
+GRANT SELECT ON vault.erased_subjects TO daybook_vault;
+GRANT SELECT, INSERT, UPDATE, DELETE ON vault.credentials, vault.farewells TO daybook_vault;
+GRANT SELECT, INSERT, UPDATE ON vault.erasures_seen TO daybook_vault;
 
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA app TO daybook_api, daybook_projector, daybook_worker;
 

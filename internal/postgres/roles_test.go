@@ -52,7 +52,7 @@ func TestRolesMayNot(t *testing.T) {
 			"INSERT INTO app.api_tokens (token_id, token_hash, name, scopes, expires_at) VALUES (gen_random_uuid(), '', '', '{}', now())", "UPDATE app.api_tokens SET scopes = '{}'", "UPDATE app.api_tokens SET revoked_at = NULL",
 		},
 		postgres.RoleProjector: {
-			"SELECT FROM vault.credentials", "DELETE FROM vault.data_keys", "INSERT INTO vault.data_keys (subject, master_key_id, wrapped) VALUES (gen_random_uuid(), '', '')",
+			"SELECT phc FROM vault.credentials", "SELECT vault.erase(gen_random_uuid(), NULL, NULL, now())", "SELECT FROM vault.farewells", "DELETE FROM vault.data_keys", "INSERT INTO vault.data_keys (subject, master_key_id, wrapped) VALUES (gen_random_uuid(), '', '')",
 			"SELECT FROM app.sessions", "DELETE FROM app.sessions", "SELECT FROM app.throttles", "SELECT FROM app.api_tokens", "SELECT FROM app.devices", "SELECT FROM app.account_guards",
 			"INSERT INTO app.river_job (kind) VALUES ('x')", "SELECT FROM app.river_job", "SELECT * FROM analytics.sign_ups_per_day",
 		},
@@ -93,7 +93,7 @@ func TestRolesMay(t *testing.T) {
 	for role, statements := range map[string][]string{
 		postgres.RoleAPI: {
 			"SELECT FROM readmodel.accounts", "DELETE FROM app.sessions", "SELECT phc FROM vault.credentials", "UPDATE app.api_tokens SET last_used_at = now()",
-			"SELECT app.reserve_try('x', 1, '1 s')", "DELETE FROM app.devices",
+			"SELECT app.reserve_try('x', 1, '1 s')", "SELECT vault.erase(gen_random_uuid(), NULL, NULL, now())", "DELETE FROM app.devices",
 		},
 		postgres.RoleProjector: {
 			"DELETE FROM readmodel.accounts", "SELECT FROM vault.data_keys", "UPDATE app.checkpoints SET epoch = nextval('app.epochs')", "DELETE FROM readmodel_previous.accounts",
@@ -144,7 +144,7 @@ func TestGrantsAreRepeatable(t *testing.T) {
 	if err := postgres.Migrate(t.Context(), owner); err != nil {
 		t.Fatal(err)
 	}
-	if projector := as(t, server, postgres.RoleProjector); !refusedBy(t, projector, "SELECT FROM vault.credentials") || !refusedBy(t, projector, "SELECT FROM app.later") {
+	if projector := as(t, server, postgres.RoleProjector); !refusedBy(t, projector, "SELECT phc FROM vault.credentials") || !refusedBy(t, projector, "SELECT FROM app.later") {
 		t.Error("the projector kept what it must not have")
 	}
 	if refusedBy(t, as(t, server, postgres.RoleAPI), "SELECT FROM app.later") {

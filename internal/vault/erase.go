@@ -81,13 +81,12 @@ func (v *Vault) PurgeFarewells(ctx context.Context) (int64, error) {
 }
 
 // Reerase destroys again what lies behind a fence, as after an older copy of a table
-// was brought back, and returns how many keys and credentials that were.
+// was brought back, and returns of how many people that was.
 func (v *Vault) Reerase(ctx context.Context) (int64, error) {
 	var n int64
-	err := v.pool.QueryRow(ctx, `WITH
-		keys AS (DELETE FROM vault.data_keys k USING vault.erased_subjects e WHERE e.subject = k.subject RETURNING 1),
-		credentials AS (DELETE FROM vault.credentials c USING vault.erased_subjects e WHERE e.subject = c.account_id RETURNING 1)
-		SELECT (SELECT count(*) FROM keys) + (SELECT count(*) FROM credentials)`).Scan(&n)
+	err := v.pool.QueryRow(ctx, `SELECT count(vault.erase(subject, NULL, NULL, now())) FROM vault.erased_subjects e
+		WHERE EXISTS (SELECT FROM vault.data_keys k WHERE k.subject = e.subject)
+			OR EXISTS (SELECT FROM vault.credentials c WHERE c.account_id = e.subject)`).Scan(&n)
 	return n, err
 }
 

@@ -112,9 +112,11 @@ func wrapping(subject uuid.UUID, version int) []byte {
 	return lengthPrefixed("data key", subject.String(), fmt.Sprint(version))
 }
 
-// Wrapped counts the data keys that each master key wraps.
+// Wrapped counts the data keys that each master key wraps, and the farewells that it
+// seals, which are not wrapped anew: they are gone when they are told, or too old.
 func (v *Vault) Wrapped(ctx context.Context) (map[string]int64, error) {
-	rows, err := v.pool.Query(ctx, `SELECT master_key_id, count(*) FROM vault.data_keys GROUP BY master_key_id`)
+	rows, err := v.pool.Query(ctx, `SELECT master_key_id, count(*) FROM (
+		SELECT master_key_id FROM vault.data_keys UNION ALL SELECT master_key_id FROM vault.farewells WHERE expires_at > now()) w GROUP BY 1`)
 	if err != nil {
 		return nil, err
 	}
