@@ -232,7 +232,7 @@ func (i *invocation) report(path string) error {
 
 func explainInUse(err error) error {
 	if errors.Is(err, node.ErrInUse) {
-		return fmt.Errorf("stop the event store first: %w", err)
+		return fmt.Errorf("stop the event store first; only its backup can be taken while it runs: %w", err)
 	}
 	return err
 }

@@ -83,12 +83,18 @@ func listenControl(dir string) (listener net.Listener, remove func() error, err 
 	return listener, remove, nil
 }
 
-// shortcut is another path of the directory, which is short enough for a socket's
-// address: that can have a hundred bytes or so.
+// maxSocketPath is how long the path of a socket may be on every system: macOS has room
+// for 104 bytes, Linux for 108.
+const maxSocketPath = 103
+
+// shortcut is a path of the directory that is short enough for a socket's address.
 func shortcut(dir string) (short string, forget func() error, err error) {
 	absolute, err := filepath.Abs(dir)
 	if err != nil {
 		return "", nil, err
+	}
+	if len(filepath.Join(absolute, controlSocket)) <= maxSocketPath {
+		return absolute, func() error { return nil }, nil
 	}
 	parent, err := os.MkdirTemp("", "daybook-")
 	if err != nil {

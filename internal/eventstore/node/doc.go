@@ -18,7 +18,9 @@
 // The outside facts (which answers, which trailers, which limits) are those of
 // EventStoreDB 23.10 and 24.10 and of its public clients. Where those two differ the
 // comment at the place says which was followed. Not offered: clusters, projections,
-// users, access lists, and scavenging; calls for them answer UNIMPLEMENTED.
+// users and scavenging; calls for them answer UNIMPLEMENTED. Access lists are kept with a
+// stream's other metadata and decide nothing: whoever is let in is an administrator, as
+// everybody is on a server without security, and the one user on one with it.
 //
 // While it serves, Backup, or BackupRunning from another process, copies what was
 // acknowledged.

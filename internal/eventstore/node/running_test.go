@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -132,6 +133,24 @@ func TestBackupRunning(t *testing.T) {
 	wantEvents(t, restored.Client(t), before)
 	if err := node.BackupRunning(t.Context(), path, target); !errors.Is(err, os.ErrExist) {
 		t.Errorf("backup onto a file that is there: %v, want ErrExist", err)
+	}
+}
+
+// TestBackupRunningFromDeepDown: the path of a socket is bounded, that of a file isn't.
+func TestBackupRunningFromDeepDown(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), strings.Repeat("deep", 30))
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "events.db")
+	r := nodetest.Start(t, nodetest.With(func(c *node.Config) { c.Path = path }))
+	openControl(t, r.Node(), path)
+	target := filepath.Join(dir, "backup.db")
+	if err := node.BackupRunning(t.Context(), path, target); err != nil {
+		t.Fatal(err)
+	}
+	if report, err := node.Verify(target); err != nil || report.StoreID != r.Node().StoreID() {
+		t.Errorf("backup is %+v (%v)", report, err)
 	}
 }
 
