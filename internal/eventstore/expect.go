@@ -29,6 +29,16 @@ type expected struct {
 	id atomic.Pointer[uuid.UUID]
 	// furthest is the greatest position seen in the store.
 	furthest atomic.Uint64
+	// known is how far the store's account of itself was read.
+	known atomic.Pointer[account]
+}
+
+// account is what a store's own stream says, up to one of its events. What operators do
+// is in it as well and may be much, so that it is not read from the start each time.
+type account struct {
+	store    uuid.UUID
+	revision uint64
+	event    uuid.UUID
 }
 
 // Expect makes the Client keep to the store with this identity, which it must have
@@ -120,33 +130,69 @@ func (conn *connection) compare(ctx context.Context, want uuid.UUID) error {
 	return err
 }
 
-// storeID reads the identity of the store, uuid.Nil if it has none.
-func (c *Client) storeID(ctx context.Context, client *esdb.Client) (id uuid.UUID, err error) {
-	read, err := client.ReadStream(ctx, c.fullName(domain.StoreStream), esdb.ReadStreamOptions{From: esdb.Start{}}, math.MaxInt64)
+// storeID reads the identity of the store, uuid.Nil if it has none. It begins at the
+// last event known, or at the first if that isn't the one there.
+func (c *Client) storeID(ctx context.Context, client *esdb.Client) (uuid.UUID, error) {
+	if known := c.expected.known.Load(); known != nil {
+		now, err := c.readAccount(ctx, client, *known)
+		if err != nil || now.store != uuid.Nil {
+			return now.store, err
+		}
+	}
+	now, err := c.readAccount(ctx, client, account{})
+	return now.store, err
+}
+
+// readAccount reads on behind what is known. The result is empty if that is not there.
+func (c *Client) readAccount(ctx context.Context, client *esdb.Client, known account) (account, error) {
+	options := esdb.ReadStreamOptions{From: esdb.Revision(known.revision)}
+	read, err := client.ReadStream(ctx, c.fullName(domain.StoreStream), options, math.MaxInt64)
 	if err != nil {
-		return uuid.Nil, err
+		return account{}, err
 	}
 	defer read.Close()
+	found := false
 	for {
 		event, err := read.Recv()
 		if errors.Is(err, io.EOF) || hasCode(err, esdb.ErrorCodeResourceNotFound) {
-			return id, nil
+			break
 		}
 		if err != nil {
-			return uuid.Nil, err
+			return account{}, err
 		}
-		stored, own := c.toStored(event.OriginalEvent())
-		if !own || stored.Type != domain.NameOf(domain.StoreOpened{}) {
-			continue
+		e := event.OriginalEvent()
+		if !found && known.event != uuid.Nil && e.EventID != known.event {
+			return account{}, nil
 		}
-		recorded, err := domain.Decode(stored, nothingSealed)
-		if err != nil {
-			return uuid.Nil, err
-		}
-		if opened, ok := recorded.Event.(domain.StoreOpened); ok {
-			id = opened.StoreID
+		found = true
+		known.revision, known.event = e.EventNumber, e.EventID
+		if known.store, err = c.openedStore(e, known.store); err != nil {
+			return account{}, err
 		}
 	}
+	if !found {
+		return account{}, nil
+	}
+	if want := c.expected.id.Load(); want != nil && known.store == *want {
+		c.expected.known.Store(&known)
+	}
+	return known, nil
+}
+
+// openedStore is the store that the event says it is, or the one from before.
+func (c *Client) openedStore(e *esdb.RecordedEvent, before uuid.UUID) (uuid.UUID, error) {
+	stored, own := c.toStored(e)
+	if !own || stored.Type != domain.NameOf(domain.StoreOpened{}) {
+		return before, nil
+	}
+	recorded, err := domain.Decode(stored, nothingSealed)
+	if err != nil {
+		return uuid.Nil, err
+	}
+	if opened, ok := recorded.Event.(domain.StoreOpened); ok {
+		return opened.StoreID, nil
+	}
+	return before, nil
 }
 
 // lastPosition is that of the newest event, 0 of an empty store.

@@ -167,6 +167,25 @@ func TestOlderStore(t *testing.T) {
 	mustAppend(t, s.Client, "account-1", 1, proposed(1)...)
 }
 
+// TestCopyIsAnotherStore: a copy has the same events at the same revisions, and says at
+// its end that it is one.
+func TestCopyIsAnotherStore(t *testing.T) {
+	s := settle(t)
+	for range 2 { // the second time, where the identity stands is known
+		if err := s.Ping(within(t, patience)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	target := nodetest.Start(t)
+	if _, err := copyStores(within(t, patience), s.Client, newClient(t, eventstore.Config{Socket: socket(target)})); err != nil {
+		t.Fatal(err)
+	}
+	s.proxy.lead(socket(target))
+	refused(t, "ping", s.Ping, func(err error) bool { return errors.Is(err, eventstore.ErrOtherStore) })
+	s.proxy.lead(socket(s.store))
+	await(t, "the store itself", func() bool { return s.Ping(within(t, patience)) == nil })
+}
+
 // TestVerifiedOnce: the store is asked once for each connection, whoever waits, and not
 // at all for the one over which it was identified.
 func TestVerifiedOnce(t *testing.T) {
