@@ -69,11 +69,36 @@ func TestSecurityRowsHaveTests(t *testing.T) {
 			t.Errorf("%s: %s", id, cell)
 		}
 	}
+	wantAutomated(t, docRow.FindAllStringSubmatch(string(content), -1))
 	for letter, n := range rowsAsked {
 		for i := range n {
 			if id := fmt.Sprint(letter, i+1); seen[id] != 1 {
 				t.Errorf("%s is there %d times", id, seen[id])
 			}
+		}
+	}
+}
+
+// automatedAtLeast is the share of the rows of each table, in percent, for which a
+// test stands that runs with all others. A benchmark measures and asserts nothing.
+const automatedAtLeast = 95
+
+func wantAutomated(t *testing.T, rows [][]string) {
+	t.Helper()
+	all, automated := map[string]int{}, map[string]int{}
+	for _, row := range rows {
+		letter := row[1][:1]
+		all[letter]++
+		if strings.Contains(row[3], "`Test") || strings.Contains(row[3], "`Fuzz") {
+			automated[letter]++
+		} else {
+			t.Logf("not automated: %s %s", row[1], row[2])
+		}
+	}
+	for letter, n := range all {
+		t.Logf("%s: %d of %d rows are automated", letter, automated[letter], n)
+		if automated[letter]*100 < n*automatedAtLeast {
+			t.Errorf("%s: %d of %d rows are automated, less than %d %%", letter, automated[letter], n, automatedAtLeast)
 		}
 	}
 }
