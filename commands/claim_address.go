@@ -85,9 +85,12 @@ func (h *Handler) ReleaseAddress(ctx context.Context, c Caller, id uuid.UUID, st
 // claimsOf folds the claims of an address that was an account's; of an erased one
 // there are none.
 func (h *Handler) claimsOf(ctx context.Context, email string) ([]domain.Claim, error) {
+	if email == "" {
+		return nil, nil
+	}
 	parsed, err := domain.ParseEmail(email)
 	if err != nil {
-		return nil, nil
+		return nil, err
 	}
 	return h.Store.Claims(ctx, parsed)
 }
