@@ -1,6 +1,7 @@
 package messaging
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,6 +48,19 @@ type SubscriberConfig struct {
 	// (default 1000). Read them with BatchFromContext.
 	Batch    bool
 	MaxBatch int
+
+	// Lanes, when more than one, has events handled side by side in event mode:
+	// those of one key one after the other, those of others meanwhile. A nacked
+	// message holds up its lane only, until Window events lie between it and the
+	// newest. Positions, of Checkpoint too, are those below which everything is
+	// acked: what was acked beyond comes again after a restart or a lost
+	// connection.
+	Lanes int
+	// Key says which events stay in order. Nil: those of one stream.
+	Key func(event domain.Stored) string
+	// Window bounds how many events may be out, waiting or done, behind the first
+	// that is not acked. Default 1000.
+	Window int
 
 	// Prepare, when set, is called in batch mode with events that will be
 	// delivered next, in their order, while the message before is still in a
@@ -95,6 +109,10 @@ func (c SubscriberConfig) withDefaults() SubscriberConfig {
 	if !c.Batch {
 		c.MaxBatch = 1
 	}
+	if c.Key == nil {
+		c.Key = func(event domain.Stored) string { return event.Stream }
+	}
+	c.Window = cmp.Or(c.Window, 1000)
 	for d, standard := range map[*time.Duration]time.Duration{
 		&c.NackBackoff: 100 * time.Millisecond, &c.MaxNackBackoff: 30 * time.Second,
 		&c.RetryBackoff: 50 * time.Millisecond, &c.MaxRetryBackoff: 5 * time.Second,
@@ -113,8 +131,11 @@ func (c SubscriberConfig) withDefaults() SubscriberConfig {
 }
 
 func (c SubscriberConfig) validate() error {
-	if c.MaxBatch < 0 {
-		return fmt.Errorf("subscriber: a batch of %d events", c.MaxBatch)
+	if c.MaxBatch < 0 || c.Lanes < 0 || c.Window < 0 {
+		return fmt.Errorf("subscriber: batches of %d events, %d lanes, a window of %d", c.MaxBatch, c.Lanes, c.Window)
+	}
+	if c.Lanes > 1 && c.Batch {
+		return errors.New("subscriber: batches have no lanes")
 	}
 	if c.Prepare != nil && !c.Batch {
 		return errors.New("subscriber: only batches can be prepared")

@@ -16,11 +16,12 @@ var errEnding = errors.New("subscription ends")
 // delivery hands messages to a handler, one at a time.
 type delivery struct {
 	output chan<- *message.Message
-	// ending is done when no new message may be handed out.
-	ending context.Context
+	// ending is done when no new message may be handed out, closing when the one
+	// in hand is waited for no longer than drain. Often they are the same.
+	ending, closing context.Context
 	// first and most are the pauses after nacks.
 	first, most time.Duration
-	// drain is for how long a message in hand is waited for after ending.
+	// drain is for how long a message in hand is waited for after closing.
 	drain  time.Duration
 	log    *slog.Logger
 	nacked func()
@@ -28,7 +29,7 @@ type delivery struct {
 
 // deliver hands a message out until it is acked: a new one with each try,
 // because a message can be acked or nacked only once. Its context is over when
-// this returns; it outlives ending by drain, so that a handler can finish what
+// this returns; it outlives closing by drain, so that a handler can finish what
 // it has begun.
 func (d delivery) deliver(ctx context.Context, create func() *message.Message) error {
 	pauses := pauses(d.first, d.most)
@@ -63,7 +64,7 @@ func (d delivery) handOut(ctx context.Context, m *message.Message) (acked bool, 
 		return true, nil
 	case <-m.Nacked():
 		return false, nil
-	case <-d.ending.Done():
+	case <-d.closing.Done():
 	}
 	select {
 	case <-m.Acked():

@@ -128,7 +128,7 @@ func (s *kafkaSubscription) consume(ending context.Context, partition int, offse
 		return
 	}
 	d := delivery{
-		output: s.output, ending: ending, first: s.config.NackBackoff, most: s.config.MaxNackBackoff,
+		output: s.output, ending: ending, closing: ending, first: s.config.NackBackoff, most: s.config.MaxNackBackoff,
 		drain: s.config.DrainTimeout, log: log, nacked: func() {},
 	}
 	for ending.Err() == nil {

@@ -317,6 +317,7 @@ func TestSubscriberConfig(t *testing.T) {
 	client := newClient(t, eventstore.Config{})
 	for _, config := range []messaging.SubscriberConfig{
 		{MaxBatch: -1}, {NackBackoff: -1}, {DrainTimeout: -1}, {Prepare: func(context.Context, []domain.Stored) {}},
+		{Lanes: -1}, {Window: -1}, {Lanes: 2, Batch: true},
 	} {
 		if _, err := messaging.NewSubscriber(client, config); err == nil {
 			t.Errorf("%+v is accepted", config)

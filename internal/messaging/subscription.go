@@ -76,6 +76,9 @@ func (s *subscription) runOnce() error {
 	}
 	defer events.Close()
 	s.health.connected()
+	if s.config.Lanes > 1 {
+		return newLanes(s, events).run()
+	}
 	source, stop := s.readAhead(events)
 	defer stop()
 	for {
@@ -150,10 +153,10 @@ func (s *subscription) handle(source source, items []eventstore.Item) error {
 	if len(batch.Events) > 0 {
 		s.health.received()
 		batch.CaughtUp = live && source.Buffered() == 0
-		if err := s.deliver(batch); err != nil {
+		if err := s.deliver(s.running, batch); err != nil {
 			return err
 		}
-		s.acked(s.position(batch))
+		s.acked(s.position(batch.Events[len(batch.Events)-1]))
 	}
 	if considered != 0 {
 		s.acked(considered)
@@ -162,31 +165,34 @@ func (s *subscription) handle(source source, items []eventstore.Item) error {
 	return nil
 }
 
-// deliver hands the batch out until it is acked.
-func (s *subscription) deliver(batch Batch) error {
+// deliver hands the batch out until it is acked, or not again after ending.
+func (s *subscription) deliver(ending context.Context, batch Batch) error {
 	ctx := context.WithValue(s.values, batchKey{}, batch)
 	if !s.config.Batch {
 		ctx = context.WithValue(ctx, eventKey{}, batch.Events[0])
 	}
 	d := delivery{
-		output: s.output, ending: s.running, first: s.config.NackBackoff, most: s.config.MaxNackBackoff,
+		output: s.output, ending: ending, closing: s.running, first: s.config.NackBackoff, most: s.config.MaxNackBackoff,
 		drain: s.config.DrainTimeout, log: s.log, nacked: s.health.nacked,
 	}
 	return d.deliver(ctx, func() *message.Message { return newMessage(batch, s.config.Batch) })
 }
 
-func (s *subscription) position(batch Batch) uint64 {
-	last := batch.Events[len(batch.Events)-1]
+func (s *subscription) position(event domain.Stored) uint64 {
 	if s.target.All {
-		return last.Position
+		return event.Position
 	}
-	return uint64(last.Revision)
+	return uint64(event.Revision)
 }
 
-// acked saves a position. It does so also while the subscription ends: the
-// work is done and must not be repeated without need.
 func (s *subscription) acked(position uint64) {
 	s.health.acked(position)
+	s.save(position)
+}
+
+// save saves a position. It does so also while the subscription ends: the work is
+// done and must not be repeated without need.
+func (s *subscription) save(position uint64) {
 	if s.config.Checkpoint == nil {
 		return
 	}

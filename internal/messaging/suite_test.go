@@ -11,6 +11,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/ThreeDotsLabs/watermill/pubsub/tests"
 
+	"daybook/domain"
 	"daybook/internal/eventstore"
 	"daybook/internal/eventstore/node/nodetest"
 	"daybook/internal/messaging"
@@ -82,6 +83,39 @@ func TestSuiteWithCheckpoint(t *testing.T) {
 	tests.TestPubSub(t, features, func(t *testing.T) (message.Publisher, message.Subscriber) {
 		return inGroup(t, t.Name())
 	}, inGroup)
+}
+
+// TestSuiteInLanes: events of a key are in order, those of different keys side by
+// side, with and without a checkpoint. A topic of the suite is one stream, so that
+// the key, the payload, is what tells its messages apart.
+func TestSuiteInLanes(t *testing.T) {
+	lanes := func(config messaging.SubscriberConfig) messaging.SubscriberConfig {
+		config.Lanes, config.Window = 4, 64
+		config.Key = func(event domain.Stored) string { return string(event.Data) }
+		return config
+	}
+	t.Run("without checkpoint", func(t *testing.T) {
+		client := newClient(t, eventstore.Config{})
+		features := tests.Features{
+			GuaranteedOrder: true, Persistent: true, NewSubscriberReceivesOldMessages: true, ForceShort: !long(),
+		}
+		tests.TestPubSub(t, features, func(t *testing.T) (message.Publisher, message.Subscriber) {
+			return messaging.NewPublisher(client, messaging.PublisherConfig{}),
+				newSubscriber(t, client, lanes(messaging.SubscriberConfig{}))
+		}, nil)
+	})
+	t.Run("with checkpoint", func(t *testing.T) {
+		client := newClient(t, eventstore.Config{Namespace: "lanes"})
+		features := tests.Features{ConsumerGroups: true, GuaranteedOrder: true, Persistent: true, ForceShort: !long()}
+		checkpoints := &checkpoints{saved: map[string]uint64{}, leases: map[string]chan struct{}{}}
+		inGroup := func(t *testing.T, group string) (message.Publisher, message.Subscriber) {
+			return messaging.NewPublisher(client, messaging.PublisherConfig{}),
+				newSubscriber(t, client, lanes(checkpoints.of(group)))
+		}
+		tests.TestPubSub(t, features, func(t *testing.T) (message.Publisher, message.Subscriber) {
+			return inGroup(t, t.Name())
+		}, inGroup)
+	})
 }
 
 // checkpoints keeps checkpoints in memory, with a lease for each.
