@@ -109,7 +109,7 @@ func (a *App) mail() ([]func(context.Context) error, error) {
 	if err != nil {
 		return nil, err
 	}
-	react := a.consume(consumer{name: email.CheckpointName, start: reactor.Start, handle: reactor.Handle})
+	react := a.consume(consumer{name: email.CheckpointName, batch: true, start: reactor.Start, handle: reactor.Handle})
 	return []func(context.Context) error{react, a.mailer.Run}, nil
 }
 

@@ -185,6 +185,8 @@ func TestKafkaCommitInterval(t *testing.T) {
 		return s
 	}
 	s := consume(time.Hour, 0, count/2)
+	beats := len(asked.of(kmsg.Heartbeat))
+	await(t, "some time passes", func() bool { return len(asked.of(kmsg.Heartbeat)) >= beats+3 })
 	if commits := asked.of(kmsg.OffsetCommit); len(commits) != 0 {
 		t.Errorf("%d commits before the interval is over", len(commits))
 	}

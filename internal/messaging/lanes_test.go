@@ -99,7 +99,7 @@ func (l *ledger) run(r *rapid.T, client *eventstore.Client, lanes, window, crash
 		case m := <-messages:
 			taken++
 			l.take(r, m)
-			handlers.Go(func() { l.handle(r, m) })
+			handlers.Go(func() { l.handle(m) })
 		case <-tick.C: // perhaps all is acked by now
 		case <-deadline:
 			r.Fatalf("%d events are left", l.left())
@@ -145,7 +145,7 @@ func (l *ledger) take(r *rapid.T, m *message.Message) {
 
 // handle acks all but every third message that comes, which it nacks; those of one
 // stream take longer.
-func (l *ledger) handle(r *rapid.T, m *message.Message) {
+func (l *ledger) handle(m *message.Message) {
 	e, _ := messaging.EventFromContext(m.Context())
 	if e.Stream == "account-0" {
 		select {

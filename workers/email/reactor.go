@@ -25,8 +25,8 @@ import (
 const CheckpointName = "reactor:email"
 
 // Reactor inserts a job for every event that asks for a mail. It is a Watermill
-// handler for messages of one event each, in commit order. Make it with
-// NewReactor.
+// handler for messages of batches in commit order, or of one event each. Make it
+// with NewReactor.
 type Reactor struct {
 	// Devices notices sign-ins from new devices; nil for not at all. It is set
 	// before Start.
@@ -58,75 +58,108 @@ func (r *Reactor) Start(ctx context.Context) (after uint64, err error) {
 	return r.checkpoint.Position, err
 }
 
-// Handle reacts to the event of the message.
+// Handle reacts to the events of the message.
 func (r *Reactor) Handle(msg *message.Message) error {
-	event, ok := messaging.EventFromContext(msg.Context())
-	if !ok {
+	events := messaging.BatchFromContext(msg.Context()).Events
+	if len(events) == 0 {
 		return errors.New("react by mail: the message has no event")
 	}
-	return r.React(msg.Context(), event)
+	return r.React(msg.Context(), events...)
 }
 
-// React inserts the event's job and moves the checkpoint, both or neither.
-// Events from before the checkpoint change nothing. The error is
+// React inserts the jobs of ordered events and moves the checkpoint, both or
+// neither, in one transaction for as many as can be. Events from before the
+// checkpoint change nothing. After an error the checkpoint stands behind what was
+// done, and reacting to all again goes on from there. The error is
 // postgres.ErrNotOwner when another reactor has started.
-func (r *Reactor) React(ctx context.Context, event domain.Stored) error {
+func (r *Reactor) React(ctx context.Context, events ...domain.Stored) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	err := r.react(ctx, event)
+	err := r.react(ctx, events)
 	if errors.Is(err, postgres.ErrNotOwner) && r.resume(ctx) {
-		err = r.react(ctx, event)
+		err = r.react(ctx, events)
 	}
 	if err != nil {
-		return fmt.Errorf("react by mail to %s@%d: %w", event.Stream, event.Revision, err)
+		return fmt.Errorf("react by mail: %w", err)
 	}
 	return nil
 }
 
-func (r *Reactor) react(ctx context.Context, event domain.Stored) error {
-	if event.Position < r.checkpoint.Position {
-		return nil
+// react does what comes before the first event that it cannot react to, and then
+// tells of that one.
+func (r *Reactor) react(ctx context.Context, events []domain.Stored) error {
+	var p pending
+	for _, event := range events {
+		if event.Position < r.checkpoint.Position {
+			continue
+		}
+		if err := r.add(ctx, &p, event); err != nil {
+			return errors.Join(r.flush(ctx, &p), fmt.Errorf("%s@%d: %w", event.Stream, event.Revision, err))
+		}
 	}
+	return r.flush(ctx, &p)
+}
+
+// pending is what is to be done with the next move of the checkpoint.
+type pending struct {
+	jobs   []river.InsertManyParams
+	to     uint64
+	events int
+}
+
+func (p *pending) pass(event domain.Stored) { p.to, p.events = event.Position, p.events+1 }
+
+// add adds what the event asks for. A sign-in has a transaction of its own, behind
+// what comes before it.
+func (r *Reactor) add(ctx context.Context, p *pending, event domain.Stored) error {
 	jobs, err := jobsOf(event)
 	if err != nil {
 		return err
 	}
-	if len(jobs) == 0 {
-		return r.reactToAccess(ctx, event)
+	if len(jobs) > 0 {
+		p.jobs = append(p.jobs, jobs...)
+		p.pass(event)
+		return nil
 	}
-	var moved postgres.Checkpoint
-	err = pgx.BeginFunc(ctx, r.pool, func(tx pgx.Tx) (err error) {
-		if moved, err = r.checkpoint.AdvanceIn(ctx, tx, event.Position, 1); err != nil {
-			return err
-		}
-		_, err = r.queue.InsertManyTx(ctx, tx, jobs)
-		return err
-	})
+	account, in, ok, err := r.Devices.signIn(ctx, event)
 	if err != nil {
 		return err
 	}
-	r.checkpoint = moved
-	return nil
-}
-
-// reactToAccess looks at what is no event of an account: of the others, only
-// sign-ins may ask for a mail.
-func (r *Reactor) reactToAccess(ctx context.Context, event domain.Stored) error {
-	account, in, ok, err := r.Devices.signIn(ctx, event)
-	switch {
-	case err != nil:
-		return err
-	case ok:
-		return r.reactToSignIn(ctx, event, account, in)
+	if !ok {
+		p.pass(event)
+		return nil
 	}
-	return r.skip(ctx, event)
+	if err := r.flush(ctx, p); err != nil {
+		return err
+	}
+	return r.reactToSignIn(ctx, event, account, in)
 }
 
-// skip moves the checkpoint without waiting for the disk: if a crash loses the
-// move, the event is skipped once more.
-func (r *Reactor) skip(ctx context.Context, event domain.Stored) error {
-	moved, err := r.checkpoint.AdvanceUnsynchronised(ctx, r.pool, event.Position, 1)
-	r.checkpoint = moved
+// flush inserts the pending jobs with the checkpoint. Without any it moves that
+// without waiting for the disk: if a crash loses the move, the events are passed
+// over once more.
+func (r *Reactor) flush(ctx context.Context, p *pending) error {
+	done := *p
+	*p = pending{}
+	if done.events == 0 {
+		return nil
+	}
+	if len(done.jobs) == 0 {
+		moved, err := r.checkpoint.AdvanceUnsynchronised(ctx, r.pool, done.to, done.events)
+		r.checkpoint = moved
+		return err
+	}
+	moved := r.checkpoint
+	err := pgx.BeginFunc(ctx, r.pool, func(tx pgx.Tx) (err error) {
+		if moved, err = r.checkpoint.AdvanceIn(ctx, tx, done.to, done.events); err != nil {
+			return err
+		}
+		_, err = r.queue.InsertManyTx(ctx, tx, done.jobs)
+		return err
+	})
+	if err == nil {
+		r.checkpoint = moved
+	}
 	return err
 }
 

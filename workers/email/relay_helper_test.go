@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"flag"
 	"io"
 	"math/big"
 	"net"
@@ -181,6 +182,10 @@ var authorityKey *ecdsa.PrivateKey
 // TestMain makes a certificate authority of the tests' own the system's: so the
 // code under test has no way to be told of another.
 func TestMain(m *testing.M) {
+	// Each case of a property is a history in Postgres.
+	if err := flag.Set("rapid.checks", "15"); err != nil {
+		panic(err)
+	}
 	directory, err := os.MkdirTemp("", "authority-")
 	if err != nil {
 		panic(err)
