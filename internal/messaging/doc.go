@@ -4,7 +4,9 @@
 // event, or, for consumers that commit in batches, one message an ordered
 // batch. It promises that
 //
-//   - events come in commit order, one message at a time, each at least once;
+//   - events come in commit order, one message at a time, each at least once; in
+//     lanes, those of one key do, and those of others side by side, and a position
+//     is saved when everything up to it is acked;
 //   - a nacked message comes again, in its place, until it is acked;
 //   - lost connections are its own business: a channel closes only when the
 //     subscriber or the context of the subscription ends;

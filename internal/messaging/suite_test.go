@@ -10,6 +10,7 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/ThreeDotsLabs/watermill/pubsub/tests"
+	"github.com/google/uuid"
 
 	"daybook/domain"
 	"daybook/internal/eventstore"
@@ -22,7 +23,7 @@ func long() bool { return os.Getenv("DAYBOOK_TEST_LONG") != "" }
 
 func newClient(t *testing.T, config eventstore.Config) *eventstore.Client {
 	t.Helper()
-	if config.Socket == "" {
+	if config.Socket == "" && config.URL == "" {
 		config.Socket = socket(nodetest.Start(t))
 	}
 	client, err := eventstore.NewClient(config)
@@ -50,9 +51,24 @@ func newSubscriber(t *testing.T, client *eventstore.Client, config messaging.Sub
 	return s
 }
 
+// eachStore runs a test against the embedded node and, where
+// DAYBOOK_TEST_EVENTSTORE_URL names one, against a real server, in a namespace of
+// its own.
+func eachStore(t *testing.T, test func(t *testing.T, client *eventstore.Client)) {
+	t.Run("embedded", func(t *testing.T) { test(t, newClient(t, eventstore.Config{Namespace: "suite"})) })
+	t.Run("real", func(t *testing.T) {
+		url := os.Getenv("DAYBOOK_TEST_EVENTSTORE_URL")
+		if url == "" {
+			t.Skip("DAYBOOK_TEST_EVENTSTORE_URL names no EventStoreDB to test against")
+		}
+		test(t, newClient(t, eventstore.Config{URL: url, Namespace: "suite-" + uuid.NewString()}))
+	})
+}
+
 // TestSuiteWithoutCheckpoint: every instance reads everything from the start.
-func TestSuiteWithoutCheckpoint(t *testing.T) {
-	client := newClient(t, eventstore.Config{})
+func TestSuiteWithoutCheckpoint(t *testing.T) { eachStore(t, suiteWithoutCheckpoint) }
+
+func suiteWithoutCheckpoint(t *testing.T, client *eventstore.Client) {
 	features := tests.Features{
 		GuaranteedOrder:                  true,
 		Persistent:                       true,
@@ -67,8 +83,9 @@ func TestSuiteWithoutCheckpoint(t *testing.T) {
 
 // TestSuiteWithCheckpoint: instances of one group share a checkpoint, one is
 // active and the others stand by.
-func TestSuiteWithCheckpoint(t *testing.T) {
-	client := newClient(t, eventstore.Config{Namespace: "suite"})
+func TestSuiteWithCheckpoint(t *testing.T) { eachStore(t, suiteWithCheckpoint) }
+
+func suiteWithCheckpoint(t *testing.T, client *eventstore.Client) {
 	features := tests.Features{
 		ConsumerGroups:  true,
 		GuaranteedOrder: true,
@@ -89,33 +106,36 @@ func TestSuiteWithCheckpoint(t *testing.T) {
 // side, with and without a checkpoint. A topic of the suite is one stream, so that
 // the key, the payload, is what tells its messages apart.
 func TestSuiteInLanes(t *testing.T) {
-	lanes := func(config messaging.SubscriberConfig) messaging.SubscriberConfig {
-		config.Lanes, config.Window = 4, 64
-		config.Key = func(event domain.Stored) string { return string(event.Data) }
-		return config
+	t.Run("without checkpoint", func(t *testing.T) { eachStore(t, suiteInLanesWithoutCheckpoint) })
+	t.Run("with checkpoint", func(t *testing.T) { eachStore(t, suiteInLanesWithCheckpoint) })
+}
+
+func inLanes(config messaging.SubscriberConfig) messaging.SubscriberConfig {
+	config.Lanes, config.Window = 4, 64
+	config.Key = func(event domain.Stored) string { return string(event.Data) }
+	return config
+}
+
+func suiteInLanesWithoutCheckpoint(t *testing.T, client *eventstore.Client) {
+	features := tests.Features{
+		GuaranteedOrder: true, Persistent: true, NewSubscriberReceivesOldMessages: true, ForceShort: !long(),
 	}
-	t.Run("without checkpoint", func(t *testing.T) {
-		client := newClient(t, eventstore.Config{})
-		features := tests.Features{
-			GuaranteedOrder: true, Persistent: true, NewSubscriberReceivesOldMessages: true, ForceShort: !long(),
-		}
-		tests.TestPubSub(t, features, func(t *testing.T) (message.Publisher, message.Subscriber) {
-			return messaging.NewPublisher(client, messaging.PublisherConfig{}),
-				newSubscriber(t, client, lanes(messaging.SubscriberConfig{}))
-		}, nil)
-	})
-	t.Run("with checkpoint", func(t *testing.T) {
-		client := newClient(t, eventstore.Config{Namespace: "lanes"})
-		features := tests.Features{ConsumerGroups: true, GuaranteedOrder: true, Persistent: true, ForceShort: !long()}
-		checkpoints := &checkpoints{saved: map[string]uint64{}, leases: map[string]chan struct{}{}}
-		inGroup := func(t *testing.T, group string) (message.Publisher, message.Subscriber) {
-			return messaging.NewPublisher(client, messaging.PublisherConfig{}),
-				newSubscriber(t, client, lanes(checkpoints.of(group)))
-		}
-		tests.TestPubSub(t, features, func(t *testing.T) (message.Publisher, message.Subscriber) {
-			return inGroup(t, t.Name())
-		}, inGroup)
-	})
+	tests.TestPubSub(t, features, func(t *testing.T) (message.Publisher, message.Subscriber) {
+		return messaging.NewPublisher(client, messaging.PublisherConfig{}),
+			newSubscriber(t, client, inLanes(messaging.SubscriberConfig{}))
+	}, nil)
+}
+
+func suiteInLanesWithCheckpoint(t *testing.T, client *eventstore.Client) {
+	features := tests.Features{ConsumerGroups: true, GuaranteedOrder: true, Persistent: true, ForceShort: !long()}
+	checkpoints := &checkpoints{saved: map[string]uint64{}, leases: map[string]chan struct{}{}}
+	inGroup := func(t *testing.T, group string) (message.Publisher, message.Subscriber) {
+		return messaging.NewPublisher(client, messaging.PublisherConfig{}),
+			newSubscriber(t, client, inLanes(checkpoints.of(group)))
+	}
+	tests.TestPubSub(t, features, func(t *testing.T) (message.Publisher, message.Subscriber) {
+		return inGroup(t, t.Name())
+	}, inGroup)
 }
 
 // checkpoints keeps checkpoints in memory, with a lease for each.
