@@ -103,9 +103,6 @@ func Open(ctx context.Context, s Settings, roles Roles, logger *slog.Logger) (_ 
 		if err := a.parts.createCheckpoints(ctx, reactors(&s)); err != nil {
 			return nil, err
 		}
-		if err := a.parts.dropUnlike(ctx, logger); err != nil {
-			return nil, err
-		}
 	}
 	a.changes = &projections.Changes{Pool: a.parts.pool, Logger: logger}
 	if a.work, err = a.parcel(); err != nil {

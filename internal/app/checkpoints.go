@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"daybook/internal/postgres"
 	"daybook/projections"
 	"daybook/workers/email"
@@ -28,9 +30,9 @@ func reactors(s *Settings) []string {
 }
 
 // dropUnlike drops versions of views that a migration has left behind.
-func (p *parts) dropUnlike(ctx context.Context, logger *slog.Logger) error {
+func dropUnlike(ctx context.Context, pool *pgxpool.Pool, logger *slog.Logger) error {
 	for _, view := range views() {
-		dropped, err := (&projections.Rebuild{Pool: p.pool, View: view}).DropUnlike(ctx)
+		dropped, err := (&projections.Rebuild{Pool: pool, View: view}).DropUnlike(ctx)
 		if err != nil {
 			return fmt.Errorf("drop former versions of %s: %w", view.Name(), err)
 		}

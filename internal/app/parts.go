@@ -129,7 +129,7 @@ func (p *parts) openDatabases(ctx context.Context, s *Settings, b *backends, mig
 // the role.
 func openDatabase(ctx context.Context, config postgres.Config, migrate bool, logger *slog.Logger) (*pgxpool.Pool, error) {
 	if migrate {
-		if err := migrateAsOwner(ctx, config); err != nil {
+		if err := migrateAsOwner(ctx, config, logger); err != nil {
 			return nil, err
 		}
 	}
@@ -149,7 +149,7 @@ func openDatabase(ctx context.Context, config postgres.Config, migrate bool, log
 	return pool, nil
 }
 
-func migrateAsOwner(ctx context.Context, config postgres.Config) error {
+func migrateAsOwner(ctx context.Context, config postgres.Config, logger *slog.Logger) error {
 	config.Role = ""
 	pool, err := postgres.Open(ctx, config)
 	if err != nil {
@@ -159,7 +159,7 @@ func migrateAsOwner(ctx context.Context, config postgres.Config) error {
 	if err := postgres.Migrate(ctx, pool); err != nil {
 		return fmt.Errorf("%s: %w", config.Setting, err)
 	}
-	return nil
+	return dropUnlike(ctx, pool, logger)
 }
 
 func (p *parts) openObjects(ctx context.Context, s *Settings, b *backends) (err error) {
