@@ -96,7 +96,7 @@ func TestRolesMay(t *testing.T) {
 			"SELECT app.reserve_try('x', 1, '1 s')", "SELECT vault.erase(gen_random_uuid(), NULL, NULL, now())", "DELETE FROM app.devices",
 		},
 		postgres.RoleProjector: {
-			"DELETE FROM readmodel.accounts", "SELECT FROM vault.data_keys", "UPDATE app.checkpoints SET epoch = nextval('app.epochs')", "DELETE FROM readmodel_previous.accounts",
+			"DELETE FROM readmodel.accounts", "SELECT FROM vault.data_keys", "SELECT account_id FROM vault.credentials", "SELECT FROM vault.erasures_seen", "UPDATE app.checkpoints SET epoch = nextval('app.epochs')", "DELETE FROM readmodel_previous.accounts",
 		},
 		postgres.RoleWorker:  {"DELETE FROM readmodel.activity", "DELETE FROM vault.credentials", "DELETE FROM app.river_job", "DELETE FROM app.sessions"},
 		postgres.RoleVault:   {"SELECT FROM vault.credentials", "SELECT FROM vault.data_keys"},

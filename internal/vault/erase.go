@@ -84,11 +84,18 @@ func (v *Vault) PurgeFarewells(ctx context.Context) (int64, error) {
 // was brought back, and returns of how many people that was.
 func (v *Vault) Reerase(ctx context.Context) (int64, error) {
 	var n int64
-	err := v.pool.QueryRow(ctx, `SELECT count(vault.erase(subject, NULL, NULL, now())) FROM vault.erased_subjects e
-		WHERE EXISTS (SELECT FROM vault.data_keys k WHERE k.subject = e.subject)
-			OR EXISTS (SELECT FROM vault.credentials c WHERE c.account_id = e.subject)`).Scan(&n)
+	err := v.pool.QueryRow(ctx, `SELECT count(*) `+behindFences).Scan(&n)
+	if err != nil || n == 0 {
+		return 0, err // not everybody who may look may destroy
+	}
+	err = v.pool.QueryRow(ctx, `SELECT count(vault.erase(subject, NULL, NULL, now())) `+behindFences).Scan(&n)
 	return n, err
 }
+
+// behindFences are the people of whom something is left behind their fence.
+const behindFences = `FROM vault.erased_subjects e
+	WHERE EXISTS (SELECT FROM vault.data_keys k WHERE k.subject = e.subject)
+		OR EXISTS (SELECT FROM vault.credentials c WHERE c.account_id = e.subject)`
 
 // ErasuresSeen returns the position in the event store up to which erasures were
 // carried out in this vault; 0 when it knows of none, of another store only, or has
