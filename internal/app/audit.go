@@ -30,6 +30,8 @@ func (p *parts) auditor(logger *slog.Logger) (*audit.Reader, error) {
 type auditCommand struct {
 	Export auditExportCommand `cmd:"" help:"Write what happened to a file."`
 	Tail   auditTailCommand   `cmd:"" help:"Print what happens from now on."`
+	Head   auditHeadCommand   `cmd:"" help:"Print the head of the chain over all events, and compare the store with an earlier one."`
+	Verify auditVerifyCommand `cmd:"" help:"Check an export, and compare it with heads that were kept elsewhere. Needs no service and no keys."`
 }
 
 // auditFilter is what both commands select by.

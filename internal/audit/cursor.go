@@ -47,6 +47,9 @@ func (c Cursors) At(position uint64) string {
 	return base64.RawURLEncoding.EncodeToString(append(value, c.code(value)...))
 }
 
+// Store is the store that the cursors are of.
+func (c Cursors) Store() uuid.UUID { return c.store }
+
 // Position reads a cursor. It refuses (domain.KindInvalid) what this service has
 // not made, and cursors of another store.
 func (c Cursors) Position(cursor string) (uint64, error) {

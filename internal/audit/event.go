@@ -40,6 +40,10 @@ type Line struct {
 	// Data is the event's own; its member personal is an object when it was
 	// opened, else one of the words above.
 	Data json.RawMessage `json:"data"`
+	// Box is the SHA-256 of the sealed member as it is stored, and Chain the running
+	// hash up to this event. Only whole exports have them; see Chain.
+	Box   string `json:"box,omitempty"`
+	Chain string `json:"chain,omitempty"`
 }
 
 // event is a stored event, read no further than needed: types of a newer version
@@ -86,6 +90,7 @@ func (e event) box() ([]byte, bool) {
 type renderer struct {
 	cursors Cursors
 	ring    *vault.Keyring
+	boxes   bool
 	logger  *slog.Logger
 }
 
@@ -96,6 +101,9 @@ func (r renderer) line(ctx context.Context, e event) ([]byte, error) {
 		ID: s.ID.String(), Type: s.Type, OccurredAt: given(e.occurredAt), Metadata: asJSON(s.Metadata), Data: asJSON(s.Data),
 	}
 	if box, ok := e.box(); ok {
+		if r.boxes {
+			line.Box = boxHash(e.members[personalMember])
+		}
 		e.members[personalMember] = r.personal(ctx, e, box)
 		data, err := json.Marshal(e.members)
 		if err != nil {

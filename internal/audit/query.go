@@ -36,6 +36,8 @@ type Query struct {
 	Follow bool
 	// Personal opens sealed fields.
 	Personal bool
+	// Boxes shows the hash of each sealed member, for a Chain.
+	Boxes bool
 }
 
 // Validate refuses (domain.KindInvalid, with fields) what makes no sense.

@@ -195,7 +195,7 @@ func (p *Replay) take(ctx context.Context, items []eventstore.Item) (_ Batch, en
 
 func (p *Replay) render(ctx context.Context, events []event) ([]Rendered, error) {
 	config := p.reader.config
-	r := renderer{cursors: config.Cursors, logger: config.Logger}
+	r := renderer{cursors: config.Cursors, boxes: p.query.Boxes, logger: config.Logger}
 	if p.query.Personal {
 		var err error
 		if r.ring, err = keyring(ctx, config.Vault, events); err != nil {
