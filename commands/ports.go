@@ -51,11 +51,14 @@ type Credentials interface {
 	Replace(ctx context.Context, credential uuid.UUID, phc string) error
 }
 
-// Passwords hashes behind a bounded queue. Both methods answer with
+// Passwords hashes behind a bounded queue. All methods answer with
 // KindUnavailable when the queue is full.
 type Passwords interface {
 	// Hash returns the PHC string of a normalised password.
 	Hash(ctx context.Context, password string) (phc string, err error)
+	// AdmitVerify takes a place in the queue for one Verify with the returned context,
+	// until leave is called.
+	AdmitVerify(ctx context.Context) (_ context.Context, leave func(), err error)
 	// Verify compares in constant work; an empty phc stands for an unknown
 	// credential and costs as much as any. stale says that the parameters have
 	// risen since phc was made.

@@ -25,7 +25,8 @@ type SignedIn struct {
 }
 
 // SignIn opens a session. Whether the address is known makes no difference to
-// what is done: two reads, one statement, one hash.
+// what is done: two reads, one statement, one hash. When the queue of hashes is full, it is refused
+// before any of them.
 func (h *Handler) SignIn(ctx context.Context, c Caller, address, password string) (SignedIn, error) {
 	ctx, end := h.observe(ctx, c, "SignIn", uuid.Nil)
 	in, err := h.signIn(ctx, c, address, password)
@@ -38,6 +39,11 @@ func (h *Handler) signIn(ctx context.Context, c Caller, address, password string
 	if err != nil {
 		return SignedIn{}, ErrCredentials
 	}
+	ctx, leave, err := h.Passwords.AdmitVerify(ctx)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	defer leave()
 	claim, err := h.Store.Claim(ctx, email)
 	if err != nil {
 		return SignedIn{}, err

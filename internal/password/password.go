@@ -60,6 +60,13 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 	return phc{h.parameters, salt, h.parameters.derive(password, salt, 32)}.String(), nil
 }
 
+// AdmitVerify takes a place in the line of sign-ins, or sheds at once when there is
+// none: before anything else is done for a sign-in, so that shedding costs nothing.
+// Verify with the returned context has that place until leave, which is called once.
+func (h *Hasher) AdmitVerify(ctx context.Context) (_ context.Context, leave func(), err error) {
+	return h.verify.admit(ctx)
+}
+
 // Verify compares a password with a PHC string. An empty string stands for an
 // unknown credential: the work is the same and the answer no.
 func (h *Hasher) Verify(ctx context.Context, stored, password string) (ok, stale bool, err error) {

@@ -75,3 +75,42 @@ func TestWaitingEndsWithTheCaller(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestAdmittedHasItsPlace: who was admitted enters a full line and takes no second
+// place; nobody else is admitted.
+func TestAdmittedHasItsPlace(t *testing.T) {
+	q, other := newQueue(1), newQueue(1)
+	var leaves []func()
+	admitted, first, err := q.admit(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range waitersPerWorker {
+		_, leave, err := q.admit(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		leaves = append(leaves, leave)
+	}
+	if _, _, err := q.admit(t.Context()); !errors.Is(err, ErrBusy) {
+		t.Errorf("one too many: %v", err)
+	}
+	if _, err := q.enter(t.Context()); !errors.Is(err, ErrBusy) {
+		t.Errorf("without a place: %v", err)
+	}
+	leave, err := q.enter(admitted)
+	if err != nil || len(q.waiting) != cap(q.waiting) {
+		t.Fatalf("with a place: %v, %d of %d", err, len(q.waiting), cap(q.waiting))
+	}
+	leave()
+	if leave, err = other.enter(admitted); err != nil || len(other.waiting) != 1 {
+		t.Fatalf("a place in another line: %v, %d", err, len(other.waiting))
+	}
+	leave()
+	for _, leave := range append(leaves, first) {
+		leave()
+	}
+	if len(q.waiting)+len(q.working)+len(other.waiting)+len(other.working) != 0 {
+		t.Error("places were not given back")
+	}
+}
