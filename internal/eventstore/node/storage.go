@@ -14,8 +14,9 @@ const (
 	backwards direction = true
 )
 
-// storage keeps the log. memoryStorage and boltStorage implement it and one test suite
-// covers both. commit is called by one goroutine only; view by any number at a time,
+// storage keeps the log. memoryStorage and loggedStorage are what a node runs on,
+// boltStorage is a part of the latter and what copies are made into; one test suite covers
+// them all. commit is called by one goroutine only; view by any number at a time,
 // also during a commit.
 type storage interface {
 	// commit adds the records in one atomic step and returns when they are durable.

@@ -21,8 +21,8 @@ type reader interface {
 	last(stream string) (record, bool, error)
 }
 
-// view is a snapshot cut off at a published position. The cut matters because bbolt
-// shows a commit to readers shortly before its fsync is over, and for good if that fails.
+// view is a snapshot cut off at a position: the published one for readers, since a storage
+// shows a commit before the writer has published it.
 type view struct {
 	snapshot
 	limit uint64
