@@ -44,7 +44,8 @@ type eventType struct {
 }
 
 // eventTypes is the one table of stored names and schema versions. A row is
-// never changed: a new shape gets a new version and an upcaster.
+// never changed: a new shape gets a new version, and the one of before moves to
+// formerTypes, with an upcaster.
 var eventTypes = []eventType{
 	sealed("AccountRegistered", 1, func(e *AccountRegistered) *Personal[RegisteredDetails] { return &e.Personal }),
 	sealed("ActivationRequested", 1, func(e *ActivationRequested) *Personal[Names] { return &e.Personal }),
@@ -157,13 +158,19 @@ func Decode(s Stored, open Opener) (Recorded, error) {
 }
 
 func decodeData(name string, schema int, data []byte, open Opener) (Event, error) {
-	i := slices.IndexFunc(eventTypes, func(t eventType) bool { return t.name == name && t.schema == schema })
-	if i < 0 {
-		return nil, fmt.Errorf("%w: %q of schema %d", ErrUnknownEvent, name, schema)
+	for _, rows := range [][]eventType{eventTypes, formerTypes} {
+		i := slices.IndexFunc(rows, func(t eventType) bool { return t.name == name && t.schema == schema })
+		if i >= 0 {
+			return rows[i].read(data, open)
+		}
 	}
-	event, err := eventTypes[i].decode(data, open)
+	return nil, fmt.Errorf("%w: %q of schema %d", ErrUnknownEvent, name, schema)
+}
+
+func (t eventType) read(data []byte, open Opener) (Event, error) {
+	event, err := t.decode(data, open)
 	if err != nil {
-		return nil, fmt.Errorf("decode %s: %w: %w", name, ErrUnreadable, err)
+		return nil, fmt.Errorf("decode %s: %w: %w", t.name, ErrUnreadable, err)
 	}
 	return event, nil
 }

@@ -70,11 +70,23 @@ func TestGoldenEvents(t *testing.T) {
 		writeMissingGoldens(t)
 	}
 	for _, name := range EventNames() {
-		t.Run(name.golden(), func(t *testing.T) { checkGolden(t, name) })
+		t.Run(name.golden(), func(t *testing.T) { checkGolden(t, name, true) })
 	}
-	if len(samples) != len(eventTypes) {
-		t.Errorf("%d samples for %d rows of the table", len(samples), len(eventTypes))
+	for _, name := range formerNames() {
+		t.Run(name.golden(), func(t *testing.T) { checkGolden(t, name, false) })
 	}
+	if rows := len(eventTypes) + len(formerTypes); len(samples) != rows {
+		t.Errorf("%d samples for %d rows of the table", len(samples), rows)
+	}
+}
+
+// formerNames are those whose golden files show what is on somebody's disk and is
+// not written any more. Their samples are the present events that they become.
+func formerNames() (names []EventName) {
+	for _, row := range formerTypes {
+		names = append(names, EventName{row.name, row.schema})
+	}
+	return names
 }
 
 func readGolden(t *testing.T, name EventName) goldenFile {
@@ -90,7 +102,7 @@ func readGolden(t *testing.T, name EventName) goldenFile {
 	return golden
 }
 
-func checkGolden(t *testing.T, name EventName) {
+func checkGolden(t *testing.T, name EventName, written bool) {
 	golden, want := readGolden(t, name), samples[name]
 	stored := Encoded{Type: golden.Type, Schema: name.Schema, Public: compact(t, golden.Public), Personal: compact(t, golden.Personal)}
 	data, err := stored.Data(sealClear(stored.Personal))
@@ -109,7 +121,7 @@ func checkGolden(t *testing.T, name EventName) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(stored, encoded); diff != "" {
+	if diff := cmp.Diff(stored, encoded); written && diff != "" {
 		t.Errorf("encoded again (-want +got):\n%s", diff)
 	}
 	if again, err := json.Marshal(got.Metadata); err != nil || !bytes.Equal(metadata, again) {
@@ -135,7 +147,7 @@ func TestGoldenChecksums(t *testing.T) {
 
 func TestGoldenFilesHaveRows(t *testing.T) {
 	var want []string
-	for _, name := range EventNames() {
+	for _, name := range append(EventNames(), formerNames()...) {
 		want = append(want, filepath.Join(goldenFolder, name.golden()))
 	}
 	slices.Sort(want)
