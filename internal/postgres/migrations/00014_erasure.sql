@@ -87,7 +87,8 @@ BEGIN
     RETURN QUERY
     SELECT (j.created_at AT TIME ZONE 'UTC')::date,
         CASE WHEN j.kind = 'email_already_registered' THEN 'already_registered'
-            WHEN j.args ->> 'mail' IN ('activation', 'reset', 'password_changed', 'new_device', 'invitation', 'erased') THEN j.args ->> 'mail'
+            WHEN j.args ->> 'mail' IN ('activation', 'reset', 'password_changed', 'new_device', 'invitation', 'erased',
+                'new_address', 'address_change_requested', 'address_changed') THEN j.args ->> 'mail'
             ELSE 'other' END,
         j.state::text,
         CASE WHEN j.metadata -> 'output' ->> 'outcome' IN ('sent', 'skipped', 'failed') THEN j.metadata -> 'output' ->> 'outcome' END,
@@ -95,4 +96,4 @@ BEGIN
     FROM app.river_job j WHERE j.queue = 'email' GROUP BY 1, 2, 3, 4;
 END $$;
 -- +goose StatementEnd
-COMMENT ON COLUMN analytics.mails_per_day.mail IS 'activation, reset, password_changed, new_device, invitation, erased, already_registered or other.';
+COMMENT ON COLUMN analytics.mails_per_day.mail IS 'activation, reset, password_changed, new_device, invitation, erased, new_address, address_change_requested, address_changed, already_registered or other.';
