@@ -22,6 +22,8 @@ type Limits struct {
 	Mail   Rate // registrations and requests for mail
 	// Upload is of pictures by one account.
 	Upload throttle.Limit
+	// Export is of everything that is held of one account.
+	Export throttle.Limit
 }
 
 // Rate bounds one source, and all callers together.

@@ -16,6 +16,7 @@ import (
 	"daybook/api/pages"
 	"daybook/commands"
 	"daybook/domain"
+	"daybook/internal/export"
 	"daybook/internal/idempotency"
 	"daybook/internal/session"
 	"daybook/internal/telemetry"
@@ -142,6 +143,8 @@ type Server struct {
 	Media func(ctx context.Context, key string) (body []byte, contentType string, err error)
 	// History returns the events of an account, for the profile as it was.
 	History func(ctx context.Context, account uuid.UUID) ([]domain.Recorded, error)
+	// Export hands out what is held of a person; nil for no such path.
+	Export *export.Exporter
 	// Mailbox shows what the embedded mail catcher caught; nil for none.
 	Mailbox http.Handler
 	// Audit serves /audit/events; nil for no such path.

@@ -79,7 +79,7 @@ func TestRoundTrips(t *testing.T) {
 	if want := (spent{5, 1, 1}); got != want {
 		t.Errorf("ChangePassword: %+v, want %+v", got, want)
 	}
-	got = w.counts.during(func() { must(t, w.EraseAccount(ctx, caller(), account.ID, "yetAnother789")) })
+	got = w.counts.during(func() { must(t, w.eraseOwn(ctx, caller(), account.ID, "yetAnother789")) })
 	// Try and credential, end of the tries, mark, guard, key. The history is read once
 	// more for what is to be removed; the claim is read and given back.
 	if want := (spent{5, 3, 2}); got != want {

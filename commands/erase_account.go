@@ -14,18 +14,18 @@ import (
 // password. When it returns without an error, every session and link is dead on every
 // node and the key that opens the person's events is destroyed, whatever the
 // projectors do. What fails after that is left to housekeeping.
-func (h *Handler) EraseAccount(ctx context.Context, c Caller, id uuid.UUID, current string) error {
+func (h *Handler) EraseAccount(ctx context.Context, c Caller, id uuid.UUID, current string) (Result, error) {
 	account, err := h.Store.Account(ctx, id)
 	if err != nil {
-		return err
+		return Result{}, err
 	}
 	if !account.Applied(c.CommandID) {
 		if err := h.proveCurrent(ctx, account, current); err != nil {
-			return err
+			return Result{}, err
 		}
 	}
-	_, err = h.erase(ctx, c, account, domain.Erase{Reason: domain.ReasonOwner, Owner: true, CurrentCredential: account.Credential})
-	return err
+	account, err = h.erase(ctx, c, account, domain.Erase{Reason: domain.ReasonOwner, Owner: true, CurrentCredential: account.Credential})
+	return Result{account}, err
 }
 
 // EraseFor ends an account at somebody else's request, as EraseAccount does. An

@@ -26,6 +26,16 @@ func (w *world) picture(account uuid.UUID) string {
 	return result.Account.Profile.Thumbnail
 }
 
+// eraseOwn erases the account as its owner does.
+func (w *world) eraseOwn(ctx context.Context, c commands.Caller, id uuid.UUID, password string) error {
+	return eraseBy(ctx, w.Handler, c, id, password)
+}
+
+func eraseBy(ctx context.Context, h *commands.Handler, c commands.Caller, id uuid.UUID, password string) error {
+	_, err := h.EraseAccount(ctx, c, id, password)
+	return err
+}
+
 func (w *world) hasObject(key string) bool {
 	w.t.Helper()
 	_, _, err := w.objects.Get(w.t.Context(), key)
@@ -90,12 +100,12 @@ func TestEraseAccount(t *testing.T) {
 	in, other := w.in(email, secret), w.in(email, secret)
 	_, mailed := w.mailedReset(email)
 	_, exchanged := w.secondToken(email)
-	want(t, w.EraseAccount(ctx, caller(), account.ID, "wrong"), commands.ErrWrongPassword)
+	want(t, w.eraseOwn(ctx, caller(), account.ID, "wrong"), commands.ErrWrongPassword)
 	if !w.valid(in) {
 		t.Fatal("a wrong password ended the session")
 	}
 	c := caller()
-	must(t, w.EraseAccount(ctx, c, account.ID, secret))
+	must(t, w.eraseOwn(ctx, c, account.ID, secret))
 	w.wantGone(account, in, []string{first, second}, "erased")
 	if w.valid(other) || w.signsIn(email, secret) {
 		t.Error("the account is open")
@@ -104,8 +114,8 @@ func TestEraseAccount(t *testing.T) {
 	want(t, err, domain.ErrResetInvalid)
 	want(t, w.ResetPassword(ctx, caller(), account.ID, exchanged, newWords), domain.ErrResetInvalid)
 	want(t, w.RequestReset(ctx, caller(), email), domain.ErrNotActive)
-	want(t, w.EraseAccount(ctx, caller(), account.ID, secret), commands.ErrWrongPassword)
-	must(t, w.EraseAccount(ctx, c, account.ID, secret)) // the same command again
+	want(t, w.eraseOwn(ctx, caller(), account.ID, secret), commands.ErrWrongPassword)
+	must(t, w.eraseOwn(ctx, c, account.ID, secret)) // the same command again
 	if n := count[domain.AccountErased](w.events(domain.AccountStream(account.ID))); n != 1 {
 		t.Errorf("%d erasures", n)
 	}
@@ -127,7 +137,7 @@ func TestErasedIsReadable(t *testing.T) {
 	email := uuid.NewString() + "@example.com"
 	account := w.active(email)
 	w.in(email, secret)
-	must(t, w.EraseAccount(t.Context(), caller(), account.ID, secret))
+	must(t, w.eraseOwn(t.Context(), caller(), account.ID, secret))
 	opened := 0
 	for _, stream := range []string{domain.AccountStream(account.ID), domain.AccessStream(account.ID)} {
 		for _, r := range w.events(stream) {
@@ -234,7 +244,7 @@ func (w *world) eraseKilled(k *killer, email string) {
 	in := w.in(email, secret)
 	_, mailed := w.mailedReset(email)
 	err := w.killed(k, func(ctx context.Context, h *commands.Handler) error {
-		return h.EraseAccount(ctx, c, account.ID, secret)
+		return eraseBy(ctx, h, c, account.ID, secret)
 	})
 	where := fmt.Sprintf("%s at %s, after it: %v (%v)", k.how, k.name, k.after, err)
 	now, foldErr := w.restarted().Account(t.Context(), account.ID)
@@ -257,7 +267,7 @@ func (w *world) eraseKilled(k *killer, email string) {
 		if _, err := w.restarted().Vault.Secret(t.Context(), account.ID); err != nil || !w.hasObject(pictures[0]) {
 			t.Errorf("%s: nothing was decided, but something was destroyed: %v", where, err)
 		}
-		must(t, w.EraseAccount(t.Context(), c, account.ID, secret))
+		must(t, w.eraseOwn(t.Context(), c, account.ID, secret))
 	}
 	w.wantGone(account, in, pictures, where)
 	// The farewell is there once and for all, whoever came first.
@@ -279,7 +289,7 @@ func TestEraseAgainstOtherCommands(t *testing.T) {
 			h, c := w.another(), caller()
 			switch i {
 			case 0:
-				return patiently(func() error { return h.EraseAccount(t.Context(), c, account.ID, secret) })
+				return patiently(func() error { return eraseBy(t.Context(), h, c, account.ID, secret) })
 			case 1:
 				return h.RequestReset(t.Context(), c, email)
 			case 2:
@@ -299,7 +309,7 @@ func TestEraseAgainstOtherCommands(t *testing.T) {
 			}
 		}
 		if results[0] != nil { // the password was changed first
-			must(t, w.EraseAccount(t.Context(), caller(), account.ID, newWords))
+			must(t, w.eraseOwn(t.Context(), caller(), account.ID, newWords))
 		}
 		history := w.events(domain.AccountStream(account.ID))
 		if _, last := history[len(history)-1].Event.(domain.AccountErased); !last {
@@ -321,7 +331,7 @@ func TestErasedUnderEveryKey(t *testing.T) {
 		if held, _ := w.holders(both, ada); held != 2 {
 			t.Fatalf("%d claims", held)
 		}
-		must(t, w.EraseAccount(t.Context(), caller(), account.ID, secret))
+		must(t, w.eraseOwn(t.Context(), caller(), account.ID, secret))
 	})
 	if held, holder := w.holders(both, ada); held != 0 {
 		t.Errorf("%d claims, of %s", held, holder)

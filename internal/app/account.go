@@ -21,6 +21,7 @@ type accountCommand struct {
 	CreateStaff accountCreateStaffCommand `cmd:"" help:"Open an account with staff rights. A mailed link proves the address and leads to the choice of a password."`
 	Deactivate  accountDeactivateCommand  `cmd:"" help:"Shut an account: its sessions and links are dead at once."`
 	Reactivate  accountReactivateCommand  `cmd:"" help:"Open a shut account again; the person signs in anew."`
+	Erase       accountEraseCommand       `cmd:"" help:"Erase an account for good: its key is destroyed, and nothing brings it back."`
 	GrantStaff  accountGrantStaffCommand  `cmd:"" help:"Give staff rights."`
 	RevokeStaff accountRevokeStaffCommand `cmd:"" help:"Take staff rights away."`
 }
@@ -52,6 +53,7 @@ type (
 	accountShowCommand        struct{ accountArgument }
 	accountDeactivateCommand  struct{ accountChange }
 	accountReactivateCommand  struct{ accountChange }
+	accountEraseCommand       struct{ accountChange }
 	accountGrantStaffCommand  struct{ accountChange }
 	accountRevokeStaffCommand struct{ accountChange }
 )
@@ -80,9 +82,13 @@ func (i *invocation) showAccount(ctx context.Context, o *operator, a domain.Acco
 	if err != nil {
 		return err
 	}
+	email, name := a.Email, a.Profile.FirstName+" "+a.Profile.LastName
+	if a.Erased {
+		email, name = "erased", "erased"
+	}
 	table := tabwriter.NewWriter(i.out, 0, 0, 2, ' ', 0)
 	for _, row := range [][2]string{
-		{"id", a.ID.String()}, {"email", a.Email}, {"name", a.Profile.FirstName + " " + a.Profile.LastName},
+		{"id", a.ID.String()}, {"email", email}, {"name", name},
 		{"status", string(a.Status)}, {"staff", fmt.Sprint(a.Staff)}, {"joined", a.JoinedAt.UTC().Format(time.RFC3339)},
 		{"revision", fmt.Sprint(a.Revision)}, {"sessions", fmt.Sprint(len(open))},
 	} {
@@ -137,6 +143,14 @@ func (c accountDeactivateCommand) Run(i *invocation) error {
 func (c accountReactivateCommand) Run(i *invocation) error {
 	return i.changeAccount(c.accountChange, func(ctx context.Context, h *commands.Handler, by commands.Caller, id uuid.UUID) (commands.Result, error) {
 		return h.Reactivate(ctx, by, id, c.Reason)
+	})
+}
+
+// Run implements the subcommand. Pictures are left to housekeeping, which is by the
+// objects.
+func (c accountEraseCommand) Run(i *invocation) error {
+	return i.changeAccount(c.accountChange, func(ctx context.Context, h *commands.Handler, by commands.Caller, id uuid.UUID) (commands.Result, error) {
+		return h.EraseFor(ctx, by, id, c.Reason)
 	})
 }
 

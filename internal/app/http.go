@@ -40,6 +40,7 @@ func (a *App) handler(auditor *audit.Reader) (http.Handler, error) {
 		Throttles:   a.parts.throttles(a.logger),
 		Media:       a.media,
 		History:     a.parts.repository.History,
+		Export:      a.exporter(),
 		Mailbox:     a.backends.mailbox(),
 		Audit:       &api.Audit{Tokens: a.parts.apiTokens(), Reader: auditor},
 		Telemetry:   &telemetry.Requests{Metrics: a.observer.metrics, Tracing: a.observer.tracing},

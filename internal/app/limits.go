@@ -26,6 +26,7 @@ func (s *Settings) limits() api.Limits {
 		Token:  rate(s.TokenSourceTries, s.TokenTotalTries),
 		Mail:   rate(s.MailSourceTries, s.MailTotalTries),
 		Upload: throttle.Limit{Tries: s.UploadTries, Window: time.Hour},
+		Export: throttle.Limit{Tries: s.ExportTries, Window: time.Hour},
 	}
 }
 

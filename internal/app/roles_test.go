@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"daybook/internal/postgres"
+	"daybook/internal/testkit"
 )
 
 // TestEachProcessWithItsOwnLogin goes through a person's journey with processes that
@@ -50,6 +51,15 @@ func TestEachProcessWithItsOwnLogin(t *testing.T) {
 	token := b.openReset(d.link(email, subjectReset))
 	want(t, b.changeByReset(token, "SomeOther123456"), http.StatusOK, "", "")
 	want(t, b.signIn(email, "SomeOther123456"), http.StatusOK, "first_name", "Bea")
+	want(t, b.erase(map[string]any{"password": "SomeOther123456"}), http.StatusOK, "", "")
+	testkit.Await(t, 20*time.Second, "the last mail and the end of the erasure", func() bool {
+		var left int
+		if err := d.pool.QueryRow(t.Context(), `SELECT (SELECT count(*) FROM vault.data_keys WHERE subject = $1) + (SELECT count(*) FROM vault.farewells)
+			+ (SELECT count(*) FROM readmodel.accounts WHERE id = $1 AND status <> 'erased') + (SELECT count(*) FROM vault.credentials WHERE account_id = $1)`, id).Scan(&left); err != nil {
+			t.Fatal(err)
+		}
+		return left == 0
+	})
 	for role, m := range roles {
 		if said := m.output.String(); strings.Contains(said, "permission denied") || strings.Contains(said, "least privilege") {
 			t.Errorf("%s: %s", role, said)

@@ -61,6 +61,7 @@ type Settings struct {
 	MailSourceTries    int           `env:"DAYBOOK_MAIL_REQUESTS_PER_SOURCE" default:"500" help:"How often one client address may register or ask for mail within the window; 0 for any number. Beside it, each account gets at most 6 mails an hour."`
 	MailTotalTries     int           `env:"DAYBOOK_MAIL_REQUESTS_PER_MINUTE" default:"6000" help:"How often all callers together may register or ask for mail in a minute; 0 for any number."`
 	UploadTries        int           `env:"DAYBOOK_UPLOADS_PER_HOUR" default:"60" help:"How many pictures one account may upload in an hour; 0 for any number."`
+	ExportTries        int           `env:"DAYBOOK_EXPORTS_PER_HOUR" default:"6" help:"How often one account may export its data in an hour; 0 for any number."`
 	SeriesFile         string        `env:"DAYBOOK_SERIES_FILE" help:"JSON file that replaces the article series on the frontend's first page."`
 	LogLevel           string        `env:"DAYBOOK_LOG_LEVEL" default:"info" enum:"debug,info,warn,error" help:"Least level that is logged."`
 
@@ -146,7 +147,7 @@ func (s *Settings) checkIdle() error {
 }
 
 func (s *Settings) checkNumbers() error {
-	for _, tries := range []int{s.SignInSourceTries, s.SignInTotalTries, s.TokenSourceTries, s.TokenTotalTries, s.MailSourceTries, s.MailTotalTries, s.UploadTries} {
+	for _, tries := range []int{s.SignInSourceTries, s.SignInTotalTries, s.TokenSourceTries, s.TokenTotalTries, s.MailSourceTries, s.MailTotalTries, s.UploadTries, s.ExportTries} {
 		if tries < 0 {
 			return errors.New("limits such as DAYBOOK_UPLOADS_PER_HOUR must not be negative")
 		}

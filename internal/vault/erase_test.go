@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"daybook/domain"
+	"daybook/internal/postgres"
 	"daybook/internal/testkit"
 	"daybook/internal/vault"
 )
@@ -187,4 +188,36 @@ func TestErasuresSeen(t *testing.T) {
 	must(t, v.SawErasures(ctx, other, 5))
 	seen(other, 5)
 	seen(store, 0)
+}
+
+// TestWhoMayNotEraseMayStart: a projector asks what lies behind a fence, and fails only
+// when there is something.
+func TestWhoMayNotEraseMayStart(t *testing.T) {
+	url := testkit.DatabaseURL(t)
+	open := func(role string) *pgxpool.Pool {
+		pool, err := postgres.Open(t.Context(), postgres.Config{Setting: "test", URL: url, Role: role})
+		must(t, err)
+		t.Cleanup(pool.Close)
+		return pool
+	}
+	masters := testkit.KeySet("master")
+	owner, projector := open(""), vault.New(open(postgres.RoleProjector), masters)
+	v := vault.New(owner, masters)
+	p := place(uuid.New())
+	_, err := v.Seal(t.Context(), p, []byte("personal"))
+	must(t, err)
+	_, err = owner.Exec(t.Context(), `CREATE TABLE public.backup AS SELECT * FROM vault.data_keys`)
+	must(t, err)
+	must(t, v.Erase(t.Context(), p.Subject, domain.Farewell{}))
+	if n, err := projector.Reerase(t.Context()); n != 0 || err != nil {
+		t.Errorf("nothing is left: %d, %v", n, err)
+	}
+	if _, err := projector.ErasuresSeen(t.Context(), uuid.New()); err != nil {
+		t.Error(err)
+	}
+	_, err = owner.Exec(t.Context(), `DO $$ BEGIN SET LOCAL session_replication_role = replica; INSERT INTO vault.data_keys SELECT * FROM public.backup; END $$`)
+	must(t, err)
+	if _, err := projector.Reerase(t.Context()); err == nil {
+		t.Error("a projector has destroyed a key")
+	}
 }

@@ -201,6 +201,11 @@ function setUpAbout() {
     await showSessions();
     say(one("[data-sessions]"), "notice", message);
   });
+  const erase = one("[data-erase]");
+  onSubmit(erase, async () => {
+    await call("DELETE", "/users/me/", { password: texts(erase).password });
+    location.replace("/auth/login");
+  });
   onClick(one("[data-logout]"), async () => {
     await call("POST", "/users/logout/");
     location.assign("/auth/login");
