@@ -5,7 +5,7 @@ TESTFLAGS ?=
 FUZZTIME ?= 3s
 LINTER := bin/golangci-lint
 
-.PHONY: help run build test race fuzz test-kafka lint bench clean
+.PHONY: help run build test race fuzz test-kafka lint vuln bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -47,6 +47,11 @@ lint: $(LINTER) ## Run the linters
 
 $(LINTER):
 	GOBIN=$(CURDIR)/bin $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+vuln: ## Look for known vulnerabilities that the program can reach
+	@if [ -z "$$CI" ] && ! curl --silent --fail --max-time 10 --output /dev/null https://vuln.go.dev/index/db.json; then \
+		echo "The vulnerability database, vuln.go.dev, cannot be reached: nothing was checked."; exit 0; fi; \
+	$(GO) run golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./...
 
 bench: ## Run the benchmarks; see docs/benchmarks.md
 	$(GO) test -run '^$$' -bench . -benchmem ./...

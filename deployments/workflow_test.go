@@ -3,6 +3,7 @@ package deployments_test
 import (
 	"maps"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -52,5 +53,23 @@ func TestReadmeNamesTheVariables(t *testing.T) {
 		if !strings.Contains(string(content), name) {
 			t.Errorf("the README does not name %s", name)
 		}
+	}
+}
+
+// TestVulnerabilitiesAreLookedFor: by a pinned tool, in every run.
+func TestVulnerabilitiesAreLookedFor(t *testing.T) {
+	var w workflow
+	readYAML(t, "../.github/workflows/ci.yml", &w)
+	runs := false
+	for _, step := range w.Jobs["vulnerabilities"].Steps {
+		runs = runs || step.Run == "make vuln"
+	}
+	makefile, err := os.ReadFile("../Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pinned := regexp.MustCompile(`\$\(GO\) run golang\.org/x/vuln/cmd/govulncheck@v\d+\.\d+\.\d+ `)
+	if !runs || !pinned.Match(makefile) {
+		t.Error("no run of the workflow looks for vulnerabilities with a pinned tool")
 	}
 }

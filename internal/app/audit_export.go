@@ -123,7 +123,7 @@ func (e *export) tell(i *invocation, path string, store uuid.UUID, position uint
 		return err
 	}
 	if path != "" {
-		if err := writeSynced(path, append(text, '\n'), 0o600); err != nil {
+		if err := writeSynced(path, append(text, '\n')); err != nil {
 			return fmt.Errorf("write the head: %w", err)
 		}
 	}

@@ -92,5 +92,5 @@ func (d *dataDir) announce(r running) error {
 	if err != nil {
 		return err
 	}
-	return writeSynced(d.join("run.json"), content, 0o600)
+	return writeSynced(d.join("run.json"), content)
 }

@@ -115,7 +115,7 @@ func makeKeyFile(path string) (keyFile, error) {
 	if err != nil {
 		return keyFile{}, err
 	}
-	return file, writeSynced(path, append(content, '\n'), 0o600)
+	return file, writeSynced(path, append(content, '\n'))
 }
 
 func newKeySet() string {
@@ -130,10 +130,10 @@ func randomBytes(n int) []byte {
 	return b
 }
 
-// writeSynced writes a file so that it is there whole or not at all.
-func writeSynced(path string, content []byte, mode os.FileMode) error {
+// writeSynced writes a file, for the owner only, so that it is there whole or not at all.
+func writeSynced(path string, content []byte) error {
 	temporary := path + ".new"
-	file, err := os.OpenFile(temporary, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, mode)
+	file, err := os.OpenFile(temporary, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}

@@ -100,7 +100,7 @@ func changeKeyFile(dir, kind string, change func(vault.KeySet) (vault.KeySet, er
 	if err != nil {
 		return err
 	}
-	return writeSynced(path, append(content, '\n'), 0o600)
+	return writeSynced(path, append(content, '\n'))
 }
 
 // of returns the kind's place in the file.

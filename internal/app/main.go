@@ -182,9 +182,15 @@ func (c healthcheckCommand) Run(i *invocation) error {
 	return nil
 }
 
-type versionCommand struct{}
+type versionCommand struct {
+	SBOM bool `name:"sbom" help:"Print the modules of this binary instead, as a CycloneDX bill of materials."`
+}
 
-func (versionCommand) Run(i *invocation) error {
+// Run prints one of the two.
+func (c versionCommand) Run(i *invocation) error {
+	if c.SBOM {
+		return writeBill(i.out)
+	}
 	_, err := fmt.Fprintln(i.out, Version())
 	return err
 }
