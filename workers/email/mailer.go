@@ -21,6 +21,8 @@ const (
 	foldTime = 15 * time.Second
 	// recordAge is how long operators can see what became of a mail.
 	recordAge = 7 * 24 * time.Hour
+	// never is a hundred years: when what is not to run is due.
+	never = 100 * 365 * 24 * time.Hour
 )
 
 // Fold returns an account as its stream says.
@@ -58,7 +60,8 @@ func (m *Mailer) Run(ctx context.Context) error {
 		// A job that was running when its process was killed is taken up again.
 		RescueStuckJobsAfter: m.jobTimeout() + foldTime,
 		// Only the owner of a table may build its indexes anew; the queue is small.
-		ReindexerSchedule:           river.NeverSchedule(),
+		// River's own NeverSchedule lies beyond the years that slog can write.
+		ReindexerSchedule:           river.PeriodicInterval(never),
 		CompletedJobRetentionPeriod: recordAge, CancelledJobRetentionPeriod: recordAge,
 	})
 	if err != nil {
