@@ -139,29 +139,33 @@ func (w *world) killed(k *killer, run func(ctx context.Context, h *commands.Hand
 	return run(ctx, h)
 }
 
+// killedAnywhere kills at every step, before it and after it, in every way, until
+// nothing is left to be killed at. The named steps are among them.
+func (w *world) killedAnywhere(kill func(k *killer, email string), steps ...string) {
+	w.t.Helper()
+	struck := map[string]bool{}
+	for step := 0; !struck[""]; step++ {
+		for _, after := range []bool{false, true} {
+			for _, how := range ways {
+				k := &killer{step: step, after: after, how: how}
+				kill(k, uuid.NewString()+"@example.com")
+				struck[k.name] = true
+			}
+		}
+	}
+	for _, step := range steps {
+		if !struck[step] {
+			w.t.Errorf("never killed at %s", step)
+		}
+	}
+}
+
 // TestResetKilledAnywhere: wherever a reset is killed between the credential row
 // and its answer, no stale session is valid once the password has changed, no
 // good one is refused, and repeating the command completes it.
 func TestResetKilledAnywhere(t *testing.T) {
 	w := newWorld(t)
-	struck := map[string]bool{}
-	for step := 0; ; step++ {
-		for _, after := range []bool{false, true} {
-			for _, how := range ways {
-				k := &killer{step: step, after: after, how: how}
-				w.resetKilled(k, uuid.NewString()+"@example.com")
-				struck[k.name] = true
-			}
-		}
-		if struck[""] {
-			break
-		}
-	}
-	for _, step := range []string{"credential", "append", "settle"} {
-		if !struck[step] {
-			t.Errorf("never killed at %s", step)
-		}
-	}
+	w.killedAnywhere(w.resetKilled, "credential", "append", "settle")
 }
 
 func (w *world) resetKilled(k *killer, email string) {
@@ -216,21 +220,7 @@ func (w *world) unmarked(account uuid.UUID, where string) {
 // TestChangeKilledAnywhere does the same for a change by a signed-in person.
 func TestChangeKilledAnywhere(t *testing.T) {
 	w := newWorld(t)
-	struck := map[string]bool{}
-	for step := 0; !struck[""]; step++ {
-		for _, after := range []bool{false, true} {
-			for _, how := range ways {
-				k := &killer{step: step, after: after, how: how}
-				w.changeKilled(k, uuid.NewString()+"@example.com")
-				struck[k.name] = true
-			}
-		}
-	}
-	for _, step := range []string{"credential", "append", "end others", "settle"} {
-		if !struck[step] {
-			t.Errorf("never killed at %s", step)
-		}
-	}
+	w.killedAnywhere(w.changeKilled, "credential", "append", "end others", "settle")
 }
 
 func (w *world) changeKilled(k *killer, email string) {

@@ -24,8 +24,8 @@ type SignInTry struct {
 	PHC string
 	// Allowed is false when the tries of the address are used up.
 	Allowed bool
-	// At is when it was reserved, by the clock that counts the window.
-	At time.Time
+	// Window is when the window began that it was reserved in.
+	Window time.Time
 }
 
 // NewSession is a session to be opened.

@@ -30,7 +30,7 @@ const (
 	pendingSQL = `
 		INSERT INTO app.account_guards AS g (account_id, pending_revision) VALUES ($1, $2 + 1)
 		ON CONFLICT (account_id) DO UPDATE SET pending_revision = greatest(g.pending_revision, $2 + 1)`
-	reserveSQL = `SELECT app.reserve_try('sign-in:' || $1, $2, $3), now()`
+	reserveSQL = `SELECT app.reserve_try('sign-in:' || $1, $2, $3), app.window_of('sign-in:' || $1)`
 	findSQL    = `SELECT phc FROM vault.credentials WHERE credential_id = $1`
 )
 
@@ -63,13 +63,13 @@ func (c *Credentials) TrySignIn(ctx context.Context, addressKey string, credenti
 	if c.Vault == c.App {
 		var found *string
 		err = c.App.QueryRow(ctx, reserveSQL+`, (SELECT phc FROM vault.credentials WHERE credential_id = $4)`,
-			addressKey, c.Tries, c.TryWindow, credential).Scan(&try.Allowed, &try.At, &found)
+			addressKey, c.Tries, c.TryWindow, credential).Scan(&try.Allowed, &try.Window, &found)
 		if found != nil {
 			try.PHC = *found
 		}
 		return try, err
 	}
-	if err = c.App.QueryRow(ctx, reserveSQL, addressKey, c.Tries, c.TryWindow).Scan(&try.Allowed, &try.At); err != nil {
+	if err = c.App.QueryRow(ctx, reserveSQL, addressKey, c.Tries, c.TryWindow).Scan(&try.Allowed, &try.Window); err != nil {
 		return domain.SignInTry{}, err
 	}
 	err = c.Vault.QueryRow(ctx, findSQL, credential).Scan(&try.PHC)
@@ -87,7 +87,7 @@ func (c *Credentials) GiveBack(ctx context.Context, addressKey string, try domai
 		return nil
 	}
 	_, err := c.App.Exec(ctx, `UPDATE app.throttles SET tries = least(tries, $2) - 1
-		WHERE key = 'sign-in:' || $1 AND tries > 0 AND window_start <= $3`, addressKey, c.Tries, try.At)
+		WHERE key = 'sign-in:' || $1 AND tries > 0 AND window_start = $3`, addressKey, c.Tries, try.Window)
 	return err
 }
 
