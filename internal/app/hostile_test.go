@@ -7,14 +7,19 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 
 	"daybook/api"
 	"daybook/domain"
 )
 
-// requests is how many hostile requests are sent.
-const requests = 20_000
+// requests is how many hostile requests are sent, senders how many at a time: most
+// answers are held back to their floor.
+const (
+	requests = 20_000
+	senders  = 8
+)
 
 // poison are values that some layer, somewhere, has once fallen over.
 var poison = []string{
@@ -90,23 +95,27 @@ func TestHostileInput(t *testing.T) {
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 0))
 	anonymous := s.browser()
+	todo := make(chan func() error)
+	var sent sync.WaitGroup
+	for range senders {
+		sent.Go(func() {
+			for send := range todo {
+				if err := send(); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
 	for range requests {
 		method, path, body, contentType := hostile(r, paths)
 		client := anonymous
 		if r.IntN(2) == 0 && !strings.Contains(path, "logout") && method != http.MethodDelete {
 			client = b
 		}
-		a, err := client.try(method, path, strings.NewReader(body), contentType, "X-HTTP-Method-Override", "PATCH", "X-Forwarded-For", "1.2.3.4")
-		if err != nil {
-			t.Fatalf("%s %s: %v", method, path, err)
-		}
-		if a.Status >= 500 {
-			t.Fatalf("%s %s %q %.200q: %d %s", method, path, contentType, body, a.Status, a.Body)
-		}
-		if a.Status >= 400 && method != http.MethodHead && !isProblem(a) {
-			t.Fatalf("%s %s: %d is no problem document: %s", method, path, a.Status, a.Body)
-		}
+		todo <- func() error { return client.hostile(method, path, body, contentType) }
 	}
+	close(todo)
+	sent.Wait()
 	if after := b.get("/users/current-user/").Body; string(after) != string(before) {
 		t.Errorf("the profile changed from %s to %s", before, after)
 	}
@@ -115,6 +124,20 @@ func TestHostileInput(t *testing.T) {
 	}
 	want(t, b.patch(map[string]string{"first_name": "Still"}, nil), http.StatusOK, "first_name", "Still")
 	b.awaitHistory("the edit: the projectors go on", func(e entry) bool { return e.What == "ProfileUpdated" })
+}
+
+// hostile sends one and says what is wrong with the answer.
+func (b *browser) hostile(method, path, body, contentType string) error {
+	a, err := b.try(method, path, strings.NewReader(body), contentType, "X-HTTP-Method-Override", "PATCH", "X-Forwarded-For", "1.2.3.4")
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s %s: %w", method, path, err)
+	case a.Status >= 500:
+		return fmt.Errorf("%s %s %q %.200q: %d %s", method, path, contentType, body, a.Status, a.Body)
+	case a.Status >= 400 && method != http.MethodHead && !isProblem(a):
+		return fmt.Errorf("%s %s: %d is no problem document: %s", method, path, a.Status, a.Body)
+	}
+	return nil
 }
 
 func isProblem(a answer) bool {
