@@ -17,7 +17,7 @@ import (
 func TestRebuiltAfterErasure(t *testing.T) {
 	w := newWorld(t)
 	seen := 0
-	rapid.Check(t, func(r *rapid.T) {
+	property := func(r *rapid.T) {
 		w.freshVault()
 		events := w.tell(r, 60)
 		if len(events) == 0 {
@@ -47,10 +47,13 @@ func TestRebuiltAfterErasure(t *testing.T) {
 			}
 			v.check(r, w, w.recorded(r, events))
 		}
-	})
-	if seen < 5 {
-		t.Fatalf("only %d accounts were erased: the test shows nothing", seen)
 	}
+	for range 10 { // how many erasures a history has is left to chance
+		if rapid.Check(t, property); seen >= 5 {
+			return
+		}
+	}
+	t.Fatalf("only %d accounts were erased: the test shows nothing", seen)
 }
 
 func erasedIn(log []domain.Recorded) []uuid.UUID {

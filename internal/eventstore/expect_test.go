@@ -123,7 +123,7 @@ func TestExchangedStore(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			take(t, follower, 1)
+			take(t, follower, 2) // all that its own store has
 			s.proxy.lead(socket(instead))
 			for err = nil; err == nil; { // it ends with the connection, and has nothing of the other's
 				var item eventstore.Item
