@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"net/http"
 	"time"
 
@@ -17,10 +18,13 @@ const (
 )
 
 // The floors under the anonymous answers of the hardened contract: time enough
-// for the slower of the two ways, so that the faster one does not show.
+// for the slower of the two ways, so that the faster one does not show. What work
+// leaves behind (caches, the scheduler) still moves an answer by some hundredths of a
+// millisecond; the random part of the floor is a hundred times that.
 const (
-	floor     = 150 * time.Millisecond
-	floorHash = 300 * time.Millisecond // with a password hash on the way
+	floor      = 150 * time.Millisecond
+	floorHash  = 300 * time.Millisecond // with a password hash on the way
+	floorDrift = 10 * time.Millisecond
 )
 
 func (s *Server) register(w http.ResponseWriter, r *http.Request) error {
@@ -73,10 +77,10 @@ func (s *Server) even(r *http.Request, err error) error {
 	return err
 }
 
-// holdUntil waits until so long after the request, or until nobody waits for the
-// answer.
+// holdUntil waits until so long after the request and a random drift more, or until
+// nobody waits for the answer.
 func holdUntil(r *http.Request, least time.Duration) {
-	held := time.NewTimer(least - time.Since(exchangeOf(r).arrived))
+	held := time.NewTimer(least + rand.N(floorDrift) - time.Since(exchangeOf(r).arrived))
 	defer held.Stop()
 	select {
 	case <-held.C:
