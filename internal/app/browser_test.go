@@ -102,6 +102,19 @@ func TestWholeWayInABrowser(t *testing.T) {
 	b.do("new password", chromedp.SendKeys("#password", newPassword), chromedp.Click("form button"), chromedp.WaitVisible("main .notice"))
 	b.signIn(email, newPassword)
 	b.changeAddress("grace@new.example", newPassword)
+	b.erase("grace@new.example", newPassword)
+}
+
+// erase leaves: the way back in is gone, too.
+func (b *tab) erase(email, password string) {
+	b.t.Helper()
+	b.picture("account")
+	b.do("erase", chromedp.SendKeys("#erase_password", password), chromedp.SendKeys("#erase_confirm", "erase"),
+		chromedp.Click("[data-erase] button"), chromedp.WaitNotPresent("[data-about]"), chromedp.WaitVisible("main h1"))
+	b.picture("erased")
+	b.do("sign in in vain", b.open("/auth/login"), chromedp.SendKeys("#email", email), chromedp.SendKeys("#password", password),
+		chromedp.Click("form button"), chromedp.WaitVisible("main .error"))
+	b.picture("refused")
 }
 
 func (b *tab) changeAddress(email, password string) {

@@ -180,6 +180,17 @@ async function openAbout() {
   history.replaceState(null, "", `/auth/about/${user.id}`);
 }
 
+// showErased leaves nothing of the person on the page.
+function showErased() {
+  const heading = element("h1", "Your account is erased");
+  const card = element("section", "", heading, element("p", "Nobody can read your data any more. A last mail confirms it."));
+  card.className = "card";
+  heading.tabIndex = -1;
+  one("[data-about]").replaceWith(card);
+  one("[data-logout]").remove();
+  heading.focus();
+}
+
 function setUpAbout() {
   const profile = one("[data-profile]");
   onSubmit(profile, async () => {
@@ -204,7 +215,7 @@ function setUpAbout() {
   const erase = one("[data-erase]");
   onSubmit(erase, async () => {
     await call("DELETE", "/users/me/", { password: texts(erase).password });
-    location.replace("/auth/login");
+    showErased();
   });
   onClick(one("[data-logout]"), async () => {
     await call("POST", "/users/logout/");
