@@ -19,7 +19,9 @@ func picture(tb testing.TB, width, height int) []byte {
 	tb.Helper()
 	canvas := image.NewRGBA(image.Rect(0, 0, width, height))
 	for x := range width {
-		canvas.Set(x, x%height, color.RGBA{200, 30, 60, 255})
+		for y := range height {
+			canvas.Set(x, y, color.RGBA{uint8(30 + 170*x/width), 60, uint8(60 + 120*y/height), 255})
+		}
 	}
 	var encoded bytes.Buffer
 	if err := png.Encode(&encoded, canvas); err != nil {
