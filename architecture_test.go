@@ -15,11 +15,11 @@ import (
 var imports = map[string][]string{
 	"domain":                   {},
 	"commands":                 {"domain"},
-	"projections":              {"domain", "internal/postgres", "internal/vault", "internal/messaging"},
+	"projections":              {"domain", "internal/messaging", "internal/pause", "internal/postgres", "internal/vault"},
 	"api":                      {"api/pages", "commands", "domain", "internal/apitoken", "internal/audit", "internal/export", "internal/idempotency", "internal/session", "internal/telemetry", "internal/throttle", "internal/thumbnail", "projections"},
 	"api/pages":                {},
 	"workers/email":            {"domain", "internal/device", "internal/messaging", "internal/postgres", "internal/token", "internal/vault"},
-	"workers/housekeeping":     {"commands", "domain", "internal/eventstore", "internal/objectstore", "internal/postgres", "internal/vault"},
+	"workers/housekeeping":     {"commands", "domain", "internal/eventstore", "internal/objectstore", "internal/pause", "internal/postgres", "internal/vault"},
 	"workers/relay":            {"domain", "internal/messaging", "internal/postgres"},
 	"internal/session":         {"domain", "internal/device"},
 	"internal/device":          {},
@@ -31,6 +31,7 @@ var imports = map[string][]string{
 	"internal/keyring":         {"domain", "internal/eventstore", "internal/vault"},
 	"internal/token":           {"domain", "internal/vault"},
 	"internal/vault":           {"domain"},
+	"internal/pause":           {},
 	"internal/postgres":        {},
 	"internal/objectstore":     {},
 	"internal/telemetry":       {},
@@ -38,7 +39,7 @@ var imports = map[string][]string{
 	"internal/thumbnail":       {},
 	"internal/eventstore":      {"domain", "internal/vault"},
 	"internal/eventstore/node": {},
-	"internal/messaging":       {"domain", "internal/eventstore"},
+	"internal/messaging":       {"domain", "internal/eventstore", "internal/pause"},
 	"internal/embedded":        {},
 }
 

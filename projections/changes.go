@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"daybook/internal/pause"
 )
 
 // channel is the Postgres channel on which projectors notify within their
@@ -49,7 +51,7 @@ func (c *Changes) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		if err := c.listen(ctx); err != nil && ctx.Err() == nil {
 			c.Logger.WarnContext(ctx, "listening for view changes was interrupted", slog.Any("error", err))
-			pause(ctx, time.Second)
+			pause.For(ctx, time.Second)
 		}
 	}
 	return nil
@@ -71,14 +73,5 @@ func (c *Changes) listen(ctx context.Context) error {
 			return err
 		}
 		c.wake()
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
 	}
 }

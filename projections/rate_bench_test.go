@@ -16,6 +16,7 @@ import (
 
 	"daybook/domain"
 	"daybook/internal/messaging"
+	"daybook/internal/pause"
 	"daybook/internal/testkit"
 )
 
@@ -116,7 +117,7 @@ func liveHeap(b *testing.B) (most func() float64) {
 	var watching sync.WaitGroup
 	largest := before
 	watching.Go(func() {
-		for ; ctx.Err() == nil; pause(ctx, 10*time.Millisecond) {
+		for ; ctx.Err() == nil; pause.For(ctx, 10*time.Millisecond) {
 			metrics.Read(sample)
 			largest = max(largest, sample[0].Value.Uint64())
 		}

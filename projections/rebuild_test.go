@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"daybook/domain"
+	"daybook/internal/pause"
 	"daybook/internal/postgres"
 	"daybook/internal/testkit"
 )
@@ -137,7 +138,7 @@ func TestABuildWithoutAnAccountIsNotReady(t *testing.T) {
 // keep runs the projector of the previous version while there is one, as a process
 // with projectors does.
 func (w *world) keep(ctx context.Context, t testing.TB, view View) {
-	for ; ctx.Err() == nil; pause(ctx, time.Millisecond) {
+	for ; ctx.Err() == nil; pause.For(ctx, time.Millisecond) {
 		p := &Projector{Pool: w.pool, Vault: w.repo.Vault, View: view, Logger: slog.New(slog.DiscardHandler), Version: Previous}
 		after, err := p.Start(ctx)
 		if err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"daybook/internal/pause"
 	"daybook/internal/postgres"
 )
 
@@ -100,7 +101,7 @@ func (r *Rebuild) keeper(ctx context.Context) (reach func(context.Context, int64
 // await waits for the previous version's own projector. It asks on a connection of
 // its own: what the transaction holds is not in its way.
 func (r *Rebuild) await(ctx context.Context, position int64) error {
-	for began := time.Now(); time.Since(began) < reachedWithin; pause(ctx, reachedEvery) {
+	for began := time.Now(); time.Since(began) < reachedWithin; pause.For(ctx, reachedEvery) {
 		var reached bool
 		err := r.Pool.QueryRow(ctx, `SELECT position >= $2 FROM app.checkpoints WHERE name = $1`, Previous.checkpoint(r.View), position).Scan(&reached)
 		if err != nil || reached {

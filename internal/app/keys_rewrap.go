@@ -11,6 +11,7 @@ import (
 	"daybook/commands"
 	"daybook/domain"
 	"daybook/internal/keyring"
+	"daybook/internal/pause"
 )
 
 type keysRewrapCommand struct {
@@ -43,7 +44,7 @@ const knownWithin = 2 * keyring.Life
 // and until it is current, if it needs no claims for that.
 func (o *operator) awaitKnown(ctx context.Context, kind string) error {
 	wanted := o.follower.Wanted(kind)
-	for end := time.Now().Add(knownWithin); o.follower.Identity().IsComing(kind, wanted); pause(ctx, time.Second/4) {
+	for end := time.Now().Add(knownWithin); o.follower.Identity().IsComing(kind, wanted); pause.For(ctx, time.Second/4) {
 		ignorant, err := o.follower.Holders.Ignorant(ctx, kind+":"+wanted)
 		if err == nil && ignorant == 0 && kind == keyring.Address {
 			return nil

@@ -12,6 +12,7 @@ import (
 
 	"daybook/domain"
 	"daybook/internal/messaging"
+	"daybook/internal/pause"
 	"daybook/internal/postgres"
 	"daybook/projections"
 	"daybook/workers/email"
@@ -86,7 +87,7 @@ func (a *App) projectPrevious(view projections.View) func(context.Context) error
 			if err != nil && !errors.Is(err, postgres.ErrNoCheckpoint) && ctx.Err() == nil {
 				a.logger.WarnContext(ctx, "previous versions are not found", slog.Any("error", err))
 			}
-			pause(ctx, versionsEvery)
+			pause.For(ctx, versionsEvery)
 		}
 		return nil
 	}
@@ -144,7 +145,7 @@ func (a *App) consume(c consumer) func(context.Context) error {
 			if err != nil && ctx.Err() == nil {
 				w.interrupted()
 				a.logger.WarnContext(ctx, "consumer was interrupted", slog.String("consumer", c.name), slog.Any("error", err))
-				pause(ctx, time.Second)
+				pause.For(ctx, time.Second)
 			}
 		}
 		return nil
@@ -190,13 +191,4 @@ func (a *App) own(ctx context.Context, c consumer, w *watched) error {
 		return cause
 	}
 	return nil
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
 }

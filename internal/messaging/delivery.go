@@ -8,6 +8,8 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/cenkalti/backoff/v5"
+
+	"daybook/internal/pause"
 )
 
 // errEnding says that the subscription ended before the message was acked.
@@ -39,10 +41,10 @@ func (d delivery) deliver(ctx context.Context, create func() *message.Message) e
 		if acked || err != nil {
 			return err
 		}
-		pause := pauses.NextBackOff()
+		wait := pauses.NextBackOff()
 		d.nacked()
-		d.log.Warn("message nacked", slog.String("message", m.UUID), slog.Int("try", try), slog.Duration("pause", pause))
-		sleep(d.ending, pause)
+		d.log.Warn("message nacked", slog.String("message", m.UUID), slog.Int("try", try), slog.Duration("pause", wait))
+		pause.For(d.ending, wait)
 	}
 }
 
@@ -73,13 +75,6 @@ func (d delivery) handOut(ctx context.Context, m *message.Message) (acked bool, 
 	case <-time.After(d.drain):
 	}
 	return false, errEnding
-}
-
-func sleep(ctx context.Context, pause time.Duration) {
-	select {
-	case <-time.After(pause):
-	case <-ctx.Done():
-	}
 }
 
 // pauses grow from the first to at most the second, jittered by half.

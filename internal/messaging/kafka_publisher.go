@@ -10,6 +10,8 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/segmentio/kafka-go"
+
+	"daybook/internal/pause"
 )
 
 // KafkaPublisherConfig says where messages go.
@@ -134,7 +136,7 @@ func (p *KafkaPublisher) write(ctx context.Context, records []kafka.Message) err
 		if !unwritten || code != kafka.UnknownTopicOrPartition || time.Since(start) > topicPatience || ctx.Err() != nil {
 			return err
 		}
-		sleep(ctx, pauses.NextBackOff())
+		pause.For(ctx, pauses.NextBackOff())
 	}
 }
 

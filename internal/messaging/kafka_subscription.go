@@ -9,6 +9,8 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/segmentio/kafka-go"
+
+	"daybook/internal/pause"
 )
 
 // kafkaSubscription is one call of KafkaSubscriber.Subscribe.
@@ -51,7 +53,7 @@ func (s *kafkaSubscription) run() {
 		}
 		if s.running.Err() == nil {
 			s.log.Warn("kafka subscription interrupted", slog.Any("error", err))
-			sleep(s.running, pauses.NextBackOff())
+			pause.For(s.running, pauses.NextBackOff())
 		}
 	}
 }

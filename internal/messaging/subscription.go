@@ -10,6 +10,7 @@ import (
 
 	"daybook/domain"
 	"daybook/internal/eventstore"
+	"daybook/internal/pause"
 )
 
 // subscription is one call of Subscribe.
@@ -56,9 +57,9 @@ func (s *subscription) run() {
 		if s.health.acks() > acked {
 			pauses.Reset()
 		}
-		pause := pauses.NextBackOff()
-		s.log.Warn("subscription interrupted", slog.Any("error", err), slog.Duration("pause", pause))
-		sleep(s.running, pause)
+		wait := pauses.NextBackOff()
+		s.log.Warn("subscription interrupted", slog.Any("error", err), slog.Duration("pause", wait))
+		pause.For(s.running, wait)
 	}
 }
 

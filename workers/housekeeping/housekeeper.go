@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"daybook/internal/pause"
 	"daybook/internal/postgres"
 )
 
@@ -53,7 +54,7 @@ func (h *Housekeeper) Run(ctx context.Context) error {
 		err := postgres.Lease(ctx, h.Pool, leaseName, h.work)
 		if err != nil && ctx.Err() == nil {
 			h.Logger.WarnContext(ctx, "housekeeping was interrupted", slog.Any("error", err))
-			pause(ctx, reacquireGap)
+			pause.For(ctx, reacquireGap)
 		}
 	}
 	return nil
@@ -75,7 +76,7 @@ func (h *Housekeeper) work(ctx context.Context) error {
 	due := make([]time.Time, len(h.Tasks)) // at once
 	for {
 		next := soonest(due)
-		if !pause(ctx, time.Until(due[next])) {
+		if !pause.For(ctx, time.Until(due[next])) {
 			return nil
 		}
 		due[next] = time.Now().Add(h.run(ctx, h.Tasks[next]))
@@ -116,16 +117,4 @@ func soonest(due []time.Time) int {
 		}
 	}
 	return first
-}
-
-// pause reports whether the time has passed, not the context ended.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return ctx.Err() == nil
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -15,6 +15,7 @@ import (
 	"daybook/domain"
 	"daybook/internal/eventstore"
 	"daybook/internal/objectstore"
+	"daybook/internal/pause"
 )
 
 // Thumbnails removes pictures that no account names: superseded ones, and those
@@ -115,7 +116,7 @@ func (t Thumbnails) awaitView(ctx context.Context) error {
 		if reached || err != nil {
 			return err
 		}
-		if time.Now().After(deadline) || !pause(ctx, 50*time.Millisecond) {
+		if time.Now().After(deadline) || !pause.For(ctx, 50*time.Millisecond) {
 			return errViewBehind
 		}
 	}
