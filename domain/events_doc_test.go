@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"daybook/internal/testkit/golden"
 )
 
 const eventsDocument = "../docs/events.md"
@@ -20,8 +22,10 @@ const eventsDocument = "../docs/events.md"
 // names; -update writes it.
 func TestEventsDoc(t *testing.T) {
 	want := eventsDoc(t)
-	if *update {
-		writeFile(t, eventsDocument, []byte(want))
+	if golden.Updating() {
+		if err := os.WriteFile(eventsDocument, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
 	got, err := os.ReadFile(eventsDocument)
 	if err != nil {

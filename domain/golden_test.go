@@ -2,27 +2,18 @@ package domain
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/json"
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"daybook/internal/testkit/golden"
 )
 
-// update writes golden files that are missing; it never changes one that is
-// there, because what it shows is on somebody's disk.
-var update = flag.Bool("update", false, "write missing golden files and generated documents")
-
-const (
-	goldenFolder = "testdata/events"
-	checksumFile = goldenFolder + "/CHECKSUMS"
-)
+// goldens show what is on somebody's disk.
+const goldens golden.Folder = "testdata/events"
 
 // goldenFile is a stored event, its sealed part in clear beside the rest.
 type goldenFile struct {
@@ -66,8 +57,10 @@ func compact(t *testing.T, indented []byte) []byte {
 }
 
 func TestGoldenEvents(t *testing.T) {
-	if *update {
-		writeMissingGoldens(t)
+	if golden.Updating() {
+		for _, name := range EventNames() {
+			goldens.AddMissing(t, name.golden(), goldenOf(t, name))
+		}
 	}
 	for _, name := range EventNames() {
 		t.Run(name.golden(), func(t *testing.T) { checkGolden(t, name, true) })
@@ -91,26 +84,22 @@ func formerNames() (names []EventName) {
 
 func readGolden(t *testing.T, name EventName) goldenFile {
 	t.Helper()
-	content, err := os.ReadFile(filepath.Join(goldenFolder, name.golden()))
-	if err != nil {
+	var file goldenFile
+	if err := json.Unmarshal(goldens.Read(t, name.golden()), &file); err != nil {
 		t.Fatal(err)
 	}
-	var golden goldenFile
-	if err := json.Unmarshal(content, &golden); err != nil {
-		t.Fatal(err)
-	}
-	return golden
+	return file
 }
 
 func checkGolden(t *testing.T, name EventName, written bool) {
-	golden, want := readGolden(t, name), samples[name]
-	stored := Encoded{Type: golden.Type, Schema: name.Schema, Public: compact(t, golden.Public), Personal: compact(t, golden.Personal)}
+	file, want := readGolden(t, name), samples[name]
+	stored := Encoded{Type: file.Type, Schema: name.Schema, Public: compact(t, file.Public), Personal: compact(t, file.Personal)}
 	data, err := stored.Data(sealClear(stored.Personal))
 	if err != nil {
 		t.Fatal(err)
 	}
-	metadata := compact(t, golden.Metadata)
-	got, err := Decode(Stored{Stream: golden.Stream, Type: golden.Type, Data: data, Metadata: metadata}, openClear)
+	metadata := compact(t, file.Metadata)
+	got, err := Decode(Stored{Stream: file.Stream, Type: file.Type, Data: data, Metadata: metadata}, openClear)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,76 +120,17 @@ func checkGolden(t *testing.T, name EventName, written bool) {
 
 // TestGoldenChecksums holds the stored shapes still: a shape once released never
 // changes, a new one gets a new version and a line of its own.
-func TestGoldenChecksums(t *testing.T) {
-	var lines []string
-	for _, path := range goldenPaths(t) {
-		lines = append(lines, checksumLine(t, path))
-	}
-	list, err := os.ReadFile(checksumFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(strings.Join(lines, ""), string(list)); diff != "" {
-		t.Errorf("golden files differ from their list (-files +list); changed shapes need a new schema version:\n%s", diff)
-	}
-}
+func TestGoldenChecksums(t *testing.T) { goldens.Check(t) }
 
 func TestGoldenFilesHaveRows(t *testing.T) {
 	var want []string
 	for _, name := range append(EventNames(), formerNames()...) {
-		want = append(want, filepath.Join(goldenFolder, name.golden()))
+		want = append(want, name.golden())
 	}
 	slices.Sort(want)
-	if diff := cmp.Diff(want, goldenPaths(t)); diff != "" {
+	if diff := cmp.Diff(want, goldens.Names(t)); diff != "" {
 		t.Errorf("rows of the table and golden files differ (-rows +files):\n%s", diff)
 	}
-}
-
-func goldenPaths(t *testing.T) []string {
-	t.Helper()
-	paths, err := filepath.Glob(goldenFolder + "/*.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return paths
-}
-
-// checksumLine is a line that sha256sum --check reads in the folder.
-func checksumLine(t *testing.T, path string) string {
-	t.Helper()
-	content, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return fmt.Sprintf("%x  %s\n", sha256.Sum256(content), filepath.Base(path))
-}
-
-func writeMissingGoldens(t *testing.T) {
-	t.Helper()
-	if err := os.MkdirAll(goldenFolder, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range EventNames() {
-		path := filepath.Join(goldenFolder, name.golden())
-		if _, err := os.Stat(path); err == nil {
-			continue
-		}
-		writeFile(t, path, goldenOf(t, name))
-		addChecksum(t, path)
-	}
-}
-
-// addChecksum adds one line and leaves all others as they are.
-func addChecksum(t *testing.T, path string) {
-	t.Helper()
-	list, err := os.ReadFile(checksumFile)
-	if err != nil && !os.IsNotExist(err) {
-		t.Fatal(err)
-	}
-	lines := append(slices.Collect(strings.Lines(string(list))), checksumLine(t, path))
-	file := func(line string) string { return line[strings.LastIndex(line, " ")+1:] }
-	slices.SortFunc(lines, func(a, b string) int { return strings.Compare(file(a), file(b)) })
-	writeFile(t, checksumFile, []byte(strings.Join(lines, "")))
 }
 
 func goldenOf(t *testing.T, name EventName) []byte {
@@ -218,11 +148,4 @@ func goldenOf(t *testing.T, name EventName) []byte {
 		t.Fatal(err)
 	}
 	return append(content, '\n')
-}
-
-func writeFile(t *testing.T, path string, content []byte) {
-	t.Helper()
-	if err := os.WriteFile(path, content, 0o644); err != nil {
-		t.Fatal(err)
-	}
 }

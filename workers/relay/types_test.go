@@ -2,12 +2,9 @@ package relay
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -17,16 +14,11 @@ import (
 	"github.com/google/uuid"
 
 	"daybook/domain"
+	"daybook/internal/testkit/golden"
 )
 
-// update writes golden files that are missing; it never changes one that is there,
-// because consumers read what it shows.
-var update = flag.Bool("update", false, "write missing golden files")
-
-const (
-	goldenFolder = "testdata/events"
-	checksumFile = goldenFolder + "/CHECKSUMS"
-)
+// goldens show what consumers read.
+const goldens golden.Folder = "testdata/events"
 
 var (
 	person     = uuid.MustParse("7b0c2f57-5d0e-4c6e-9a53-0d2f4f1f9b11")
@@ -129,72 +121,26 @@ func TestGoldenEvents(t *testing.T) {
 
 func checkGolden(t *testing.T, name string, payload []byte) {
 	t.Helper()
-	path := filepath.Join(goldenFolder, name+".json")
 	var got bytes.Buffer
 	if err := json.Indent(&got, payload, "", "  "); err != nil {
 		t.Fatal(err)
 	}
 	got.WriteByte('\n')
-	want, err := os.ReadFile(path)
-	if os.IsNotExist(err) && *update {
-		writeGolden(t, path, got.Bytes())
-		return
+	if golden.Updating() {
+		goldens.AddMissing(t, name+".json", got.Bytes())
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got.String()); diff != "" {
+	if diff := cmp.Diff(string(goldens.Read(t, name+".json")), got.String()); diff != "" {
 		t.Errorf("consumers read another shape; give the new one a new version (-golden +now):\n%s", diff)
 	}
 }
 
-// writeGolden adds a file and its checksum, and leaves all others as they are.
-func writeGolden(t *testing.T, path string, content []byte) {
-	t.Helper()
-	if err := os.MkdirAll(goldenFolder, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	list, err := os.ReadFile(checksumFile)
-	if err != nil && !os.IsNotExist(err) {
-		t.Fatal(err)
-	}
-	lines := append(slices.Collect(strings.Lines(string(list))), checksum(path, content))
-	slices.SortFunc(lines, func(a, b string) int { return strings.Compare(a[64:], b[64:]) })
-	for path, content := range map[string][]byte{path: content, checksumFile: []byte(strings.Join(lines, ""))} {
-		if err := os.WriteFile(path, content, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-// checksum is a line that sha256sum --check reads in the folder.
-func checksum(path string, content []byte) string {
-	return fmt.Sprintf("%x  %s\n", sha256.Sum256(content), filepath.Base(path))
-}
-
 // TestGoldenChecksums: a file is added, never changed and never taken away.
 func TestGoldenChecksums(t *testing.T) {
-	paths, err := filepath.Glob(goldenFolder + "/*.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var lines string
-	for _, path := range paths {
-		content, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
+	goldens.Check(t)
+	for _, name := range goldens.Names(t) {
+		if _, ok := samples[strings.TrimSuffix(name, ".json")]; !ok {
+			t.Errorf("%s is no public type any more", name)
 		}
-		lines += checksum(path, content)
-		if _, ok := samples[strings.TrimSuffix(filepath.Base(path), ".json")]; !ok {
-			t.Errorf("%s is no public type any more", path)
-		}
-	}
-	list, err := os.ReadFile(checksumFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(list), lines); diff != "" {
-		t.Errorf("golden files differ from their list (-list +files):\n%s", diff)
 	}
 }
 
@@ -256,15 +202,11 @@ func TestDocument(t *testing.T) {
 		}
 	}
 	for name := range samples {
-		var golden struct{ Data map[string]any }
-		content, err := os.ReadFile(filepath.Join(goldenFolder, name+".json"))
-		if err == nil {
-			err = json.Unmarshal(content, &golden)
-		}
-		if err != nil {
+		var record struct{ Data map[string]any }
+		if err := json.Unmarshal(goldens.Read(t, name+".json"), &record); err != nil {
 			t.Fatal(err)
 		}
-		for member := range golden.Data {
+		for member := range record.Data {
 			if member != "account_id" && !strings.Contains(described[name], "`"+member+"`") {
 				t.Errorf("docs/kafka.md does not tell of %s of %s", member, name)
 			}
