@@ -13,6 +13,7 @@ import (
 
 	"daybook/domain"
 	"daybook/internal/eventstore"
+	"daybook/internal/pause"
 	"daybook/internal/vault"
 )
 
@@ -82,7 +83,7 @@ func (p *Replay) Batches(ctx context.Context) iter.Seq2[Batch, error] {
 
 // run subscribes as often as it takes.
 func (p *Replay) run(ctx context.Context, yield func(Batch) bool) error {
-	pause, giveUp := firstPause, time.Now().Add(patience)
+	wait, giveUp := firstPause, time.Now().Add(patience)
 	for !p.done() {
 		before := p.position
 		more, err := p.subscribed(ctx, yield)
@@ -93,30 +94,18 @@ func (p *Replay) run(ctx context.Context, yield func(Batch) bool) error {
 			return context.Cause(ctx)
 		}
 		if p.position > before {
-			pause, giveUp = firstPause, time.Now().Add(patience)
+			wait, giveUp = firstPause, time.Now().Add(patience)
 		}
 		if errors.Is(err, eventstore.ErrClosed) || !p.query.Follow && time.Now().After(giveUp) {
 			return unavailable(err)
 		}
 		p.reader.config.Logger.DebugContext(ctx, "audit subscription broke", slog.Any("error", err))
-		if !p.wait(ctx, pause, yield) {
+		if !pause.For(ctx, wait) || !yield(Batch{Position: p.position}) { // the reader's heart beats on
 			return context.Cause(ctx)
 		}
-		pause = min(2*pause, longestPause)
+		wait = min(2*wait, longestPause)
 	}
 	return nil
-}
-
-// wait pauses and lets the reader's heart beat.
-func (p *Replay) wait(ctx context.Context, pause time.Duration, yield func(Batch) bool) bool {
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return yield(Batch{Position: p.position})
-	case <-ctx.Done():
-		return false
-	}
 }
 
 // done reports whether nothing is left to deliver.

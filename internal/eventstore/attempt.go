@@ -12,6 +12,8 @@ import (
 	"github.com/cenkalti/backoff/v5"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"daybook/internal/pause"
 )
 
 // errNoAnswer says that one try took longer than Config.AttemptTimeout.
@@ -99,17 +101,15 @@ func (t *tries) again(ctx context.Context, err error) error {
 	case hope == doubtful:
 		t.doubts++
 	}
-	pause := t.pauses.NextBackOff()
-	if !t.bounded && time.Now().Add(pause).After(t.giveUp) {
+	wait := t.pauses.NextBackOff()
+	if !t.bounded && time.Now().Add(wait).After(t.giveUp) {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	t.client.config.Logger.Debug("event store call repeated", slog.Duration("pause", pause), slog.Any("error", err))
-	select {
-	case <-time.After(pause):
-		return nil
-	case <-ctx.Done():
+	t.client.config.Logger.Debug("event store call repeated", slog.Duration("pause", wait), slog.Any("error", err))
+	if !pause.For(ctx, wait) {
 		return ended(ctx, err)
 	}
+	return nil
 }
 
 // ended says why the context of a call that kept failing is over.
