@@ -248,6 +248,9 @@ func (p *parts) close() {
 			client.Close()
 		}
 	}
+	if p.objects != nil {
+		p.objects.Close()
+	}
 	if p.vaultPool != nil && p.vaultPool != p.pool {
 		p.vaultPool.Close()
 	}

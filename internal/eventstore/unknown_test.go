@@ -89,7 +89,7 @@ func TestCutAfterCommit(t *testing.T) {
 func TestServerForgets(t *testing.T) {
 	running := nodetest.Start(t)
 	p := startProxy(t, socket(running))
-	client := newClient(t, eventstore.Config{Socket: p.socket, Backoff: time.Millisecond, AttemptTimeout: patience})
+	client := newClient(t, eventstore.Config{Socket: p.socket, Backoff: time.Millisecond, AttemptTimeout: time.Minute, Timeout: time.Minute})
 	direct := newClient(t, eventstore.Config{Socket: socket(running)})
 	if err := client.Ping(t.Context()); err != nil {
 		t.Fatal(err)

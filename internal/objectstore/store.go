@@ -26,9 +26,10 @@ var ErrNotFound = errors.New("no such object")
 
 // Store is one bucket. Its methods may be used at the same time.
 type Store struct {
-	client *minio.Client
-	bucket string
-	region string
+	client    *minio.Client
+	transport *http.Transport
+	bucket    string
+	region    string
 }
 
 // Object is an entry of List.
@@ -45,7 +46,12 @@ func New(url string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	transport, err := minio.DefaultTransport(a.secure)
+	if err != nil {
+		return nil, fmt.Errorf("make a client of the object store: %w", err)
+	}
 	client, err := minio.New(a.host, &minio.Options{
+		Transport:  transport,
 		Creds:      credentials.NewStaticV4(a.accessKey, a.secretKey, ""),
 		Secure:     a.secure,
 		Region:     a.region,
@@ -54,8 +60,11 @@ func New(url string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("DAYBOOK_S3_URL names no usable server: %w", err)
 	}
-	return &Store{client: client, bucket: a.bucket, region: a.region}, nil
+	return &Store{client: client, transport: transport, bucket: a.bucket, region: a.region}, nil
 }
+
+// Close closes the connections that no request uses.
+func (s *Store) Close() { s.transport.CloseIdleConnections() }
 
 // EnsureBucket creates the bucket when it is absent. It needs no right to create
 // one when the bucket is there.

@@ -102,16 +102,17 @@ func (s *Server) URL() string {
 }
 
 // Stop waits for the requests that are under way, or cuts them when ctx ends
-// first. It may be called repeatedly.
+// first, and with them connections that were opened and never used, which net/http
+// leaves open for five seconds. It may be called repeatedly.
 func (s *Server) Stop(ctx context.Context) error {
 	s.stop.Do(func() { s.stopped = s.shutdown(ctx) })
 	return s.stopped
 }
 
 func (s *Server) shutdown(ctx context.Context) error {
-	err := s.server.Shutdown(ctx)
-	if err != nil {
-		err = errors.Join(err, s.server.Close())
+	var err error
+	if s.server.Shutdown(ctx) != nil {
+		err = s.server.Close()
 	}
 	if serving := <-s.served; !errors.Is(serving, http.ErrServerClosed) {
 		err = errors.Join(err, serving)

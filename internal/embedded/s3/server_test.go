@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -60,6 +61,24 @@ func get(t *testing.T, client *minio.Client, key string) string {
 	content, err := io.ReadAll(object)
 	must(t, err)
 	return string(content)
+}
+
+// TestStopBesideAnUnusedConnection: a client's pool opens connections that it then
+// has no use for.
+func TestStopBesideAnUnusedConnection(t *testing.T) {
+	server := start(t, t.TempDir())
+	address, err := url.Parse(server.URL())
+	must(t, err)
+	unused, err := net.Dial("tcp", address.Host)
+	must(t, err)
+	defer unused.Close()
+	put(t, connect(t, server, "secret"), "a", "b") // accepted behind the other
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	must(t, server.Stop(ctx))
+	if _, err := unused.Read(make([]byte, 1)); err == nil {
+		t.Error("the connection is still open")
+	}
 }
 
 func TestObjectsSurviveARestart(t *testing.T) {
