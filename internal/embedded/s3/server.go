@@ -14,6 +14,16 @@ import (
 	"github.com/rclone/gofakes3"
 )
 
+// Limits of a request. Pictures have a fraction of a megabyte; a part of a multipart
+// upload has 5 MiB at least.
+const (
+	headTimeout    = 10 * time.Second
+	requestTimeout = time.Minute
+	idleTimeout    = 2 * time.Minute
+	maxHeadBytes   = 16 << 10
+	maxBodyBytes   = 64 << 20
+)
+
 // Config says where the objects are kept and who may use them.
 type Config struct {
 	// Dir keeps the objects; it is created when it is absent. One server at a time
@@ -86,10 +96,23 @@ func webServer(cfg Config, storage *disk) *http.Server {
 		gofakes3.WithLogger(protocolLog{cfg.Logger}),
 	)
 	return &http.Server{
-		Handler:           protocol.Server(),
-		ReadHeaderTimeout: 10 * time.Second,
-		ErrorLog:          slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelDebug),
+		Handler:           bounded(protocol.Server()),
+		ReadHeaderTimeout: headTimeout, ReadTimeout: requestTimeout, WriteTimeout: requestTimeout, IdleTimeout: idleTimeout,
+		MaxHeaderBytes: maxHeadBytes,
+		ErrorLog:       slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelDebug),
 	}
+}
+
+// bounded refuses bodies that are too large, before a signature is looked at.
+func bounded(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength > maxBodyBytes {
+			http.Error(w, http.StatusText(http.StatusRequestEntityTooLarge), http.StatusRequestEntityTooLarge)
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, maxBodyBytes)
+		next.ServeHTTP(w, r)
+	})
 }
 
 // URL returns the address, with its keys, in the form of DAYBOOK_S3_URL.

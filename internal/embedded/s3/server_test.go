@@ -196,6 +196,32 @@ func TestNothingWithoutTheKey(t *testing.T) {
 	}
 }
 
+// TestRequestsAreBounded: heads and bodies that are too large are refused before they are
+// read, and others go on.
+func TestRequestsAreBounded(t *testing.T) {
+	server := start(t, t.TempDir())
+	address, err := url.Parse(server.URL())
+	must(t, err)
+	// Just as much as is read of a head: what lies unread could take the answer away.
+	const head = "GET /pictures HTTP/1.1\r\nHost: x\r\nX: "
+	for name, test := range map[string]struct{ request, want string }{
+		"long head": {head + strings.Repeat("a", 20<<10-len(head)), "HTTP/1.1 431 "},
+		"long body": {"PUT /pictures/a HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 67108865\r\n\r\n", "HTTP/1.1 413 "},
+	} {
+		connection, err := net.Dial("tcp", address.Host)
+		must(t, err)
+		must(t, connection.SetDeadline(time.Now().Add(time.Minute)))
+		_, err = io.WriteString(connection, test.request)
+		must(t, err)
+		answer := make([]byte, len(test.want))
+		if _, err := io.ReadFull(connection, answer); err != nil || string(answer) != test.want {
+			t.Errorf("%s: answered %q, %v", name, answer, err)
+		}
+		must(t, connection.Close())
+	}
+	put(t, connect(t, server, "secret"), "small", "content")
+}
+
 func TestConditionalPut(t *testing.T) {
 	client := connect(t, start(t, t.TempDir()), "secret")
 	var options minio.PutObjectOptions

@@ -27,6 +27,10 @@ const (
 	// pingMinimum is how often clients may ping. They do every 10 s, also when idle, and
 	// grpc-go's default would cut them off for it after 31 s.
 	pingMinimum = 5 * time.Second
+	// connectTimeout is for a program that connects and doesn't say what it wants.
+	connectTimeout = 10 * time.Second
+	// maxHeaderList bounds the headers of a call, which are credentials and the like.
+	maxHeaderList = 16 << 10
 	// drainTimeout is how long Close waits for calls to end that don't end by themselves.
 	drainTimeout = 2 * time.Second
 )
@@ -105,6 +109,8 @@ func newServer(config Config) *grpc.Server {
 	a := answering{log: config.Logger}
 	options := []grpc.ServerOption{
 		grpc.MaxRecvMsgSize(maxMessageSize),
+		grpc.MaxHeaderListSize(maxHeaderList),
+		grpc.ConnectionTimeout(connectTimeout),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: pingMinimum, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingInterval, Timeout: pingTimeout}),
 		grpc.ChainUnaryInterceptor(a.unary),

@@ -5,7 +5,11 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
+	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
@@ -278,5 +282,39 @@ func TestReadAllFiltered(t *testing.T) {
 	}))
 	if err != nil || len(got) != 2 || got[0].GetEvent().GetCommitPosition() != 6 || got[1].GetEvent().GetCommitPosition() != 4 {
 		t.Errorf("filtered read gave %v (%v), want positions 6 and 4", got, err)
+	}
+}
+
+// TestCallsAreBounded: headers that are too long are refused, and who connects and says
+// nothing is cut off; other calls go on.
+func TestCallsAreBounded(t *testing.T) {
+	t.Parallel()
+	r := nodetest.Start(t)
+	c := dial(t, r)
+	read := func(padding int) error {
+		call, err := c.Read(metadata.AppendToOutgoingContext(t.Context(), "padding", strings.Repeat("a", padding)), &streams.ReadReq{})
+		if err == nil {
+			_, err = call.Recv()
+		}
+		return err
+	}
+	for padding, want := range map[int]codes.Code{0: codes.InvalidArgument, 8 << 10: codes.InvalidArgument, 32 << 10: codes.Internal} {
+		if err := read(padding); status.Code(err) != want {
+			t.Errorf("with headers of %d bytes: %v, want %s", padding, err, want)
+		}
+	}
+	silent, err := net.Dial("unix", strings.TrimPrefix(r.Address(), "unix:"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = silent.Close() }()
+	if err := silent.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, silent); err != nil && !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("a silent connection is kept: %v", err)
+	}
+	if err := read(0); status.Code(err) != codes.InvalidArgument {
+		t.Errorf("afterwards: %v", err)
 	}
 }
