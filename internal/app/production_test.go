@@ -31,6 +31,8 @@ func TestEachProductionRule(t *testing.T) {
 		"mail":        {func(s *app.Settings) { s.SMTPURL = "" }, "DAYBOOK_SMTP_URL", "mailbox"},
 		"public URL":  {func(s *app.Settings) { s.PublicURL = "http://accounts.example.com" }, "DAYBOOK_PUBLIC_URL", "http-url"},
 		"frontend":    {func(s *app.Settings) { s.FrontendURL = "http://www.example.com" }, "DAYBOOK_FRONTEND_URL", "http-url"},
+		"media":       {func(s *app.Settings) { s.MediaURL = "http://media.example.com" }, "DAYBOOK_MEDIA_URL", "http-url"},
+		"origins":     {func(s *app.Settings) { s.TrustedOrigins = []string{"https://a.example.com", "http://b.example.com"} }, "DAYBOOK_TRUSTED_ORIGINS", "http-url"},
 		"master keys": {func(s *app.Settings) { s.MasterKeys = "" }, "DAYBOOK_MASTER_KEYS", "generated-keys"},
 		"token keys":  {func(s *app.Settings) { s.TokenKeys = "" }, "DAYBOOK_TOKEN_KEYS", "generated-keys"},
 		"addresses":   {func(s *app.Settings) { s.AddressKeys = "" }, "DAYBOOK_ADDRESS_KEYS", "generated-keys"},

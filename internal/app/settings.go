@@ -216,7 +216,11 @@ func (s *Settings) checkProduction() error {
 		{s.S3URL == "", "embedded-s3", "DAYBOOK_S3_URL must be set"},
 		{s.KafkaURL == kafkaEmbedded, "embedded-kafka", "DAYBOOK_KAFKA_URL must name brokers or be empty"},
 		{s.SMTPURL == "", "mailbox", "DAYBOOK_SMTP_URL must be set"},
-		{!strings.HasPrefix(s.PublicURL, "https://") || strings.HasPrefix(s.FrontendURL, "http://"), "http-url", "DAYBOOK_PUBLIC_URL and DAYBOOK_FRONTEND_URL must be https"},
+		{overHTTP(s.PublicURL), "http-url", "DAYBOOK_PUBLIC_URL must be https"},
+		{overHTTP(s.FrontendURL), "http-url", "DAYBOOK_FRONTEND_URL must be https"},
+		{overHTTP(s.MediaURL), "http-url", "DAYBOOK_MEDIA_URL must be https"},
+		// Whoever is on the way could put a script into such a page, which then calls with the person's cookie.
+		{slices.ContainsFunc(s.TrustedOrigins, overHTTP), "http-url", "DAYBOOK_TRUSTED_ORIGINS must be https"},
 		{s.MasterKeys == "" || s.TokenKeys == "" || s.AddressKeys == "", "generated-keys", "DAYBOOK_MASTER_KEYS, DAYBOOK_TOKEN_KEYS and DAYBOOK_ADDRESS_KEYS must be set"},
 	}
 	for _, rule := range rules {
@@ -226,6 +230,9 @@ func (s *Settings) checkProduction() error {
 	}
 	return nil
 }
+
+// overHTTP reports whether the URL, if there is one, is not protected on the way.
+func overHTTP(value string) bool { return value != "" && !strings.HasPrefix(value, "https://") }
 
 func loopbackAddr(addr string) bool {
 	host, _, err := net.SplitHostPort(addr)
