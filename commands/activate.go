@@ -21,6 +21,7 @@ func (h *Handler) RequestActivation(ctx context.Context, c Caller, address strin
 		command: domain.RequestActivation{
 			ActivationID: h.derive(c, "activation", 0),
 			ExpiresAt:    h.activationEnds(),
+			Cap:          h.Config.MailsPerHour,
 		},
 	})
 	return err

@@ -40,7 +40,7 @@ func (h *Handler) RequestAddressChange(ctx context.Context, c Caller, id uuid.UU
 	}
 	command := domain.RequestAddressChange{
 		ChangeID: h.derive(c, "address", 0), AddressClaim: claim.Stream, Email: email.Spelling,
-		CurrentCredential: account.Credential, ExpiresAt: h.addressChangeEnds(),
+		CurrentCredential: account.Credential, ExpiresAt: h.addressChangeEnds(), Cap: h.Config.MailsPerHour,
 	}
 	if _, err := command.Decide(account, h.Now()); err != nil {
 		return Result{}, err // nothing is to be tried or told

@@ -21,7 +21,10 @@ type Config struct {
 	ActivationLifetime time.Duration // of an activation link; defaults to 24 hours
 	// AddressChangeLifetime is of the link to a new address; defaults to 1 hour.
 	AddressChangeLifetime time.Duration
-	Passwords             domain.PasswordPolicy
+	// MailsPerHour caps the mails with a link that one account may be asked for;
+	// those to new addresses are counted apart.
+	MailsPerHour domain.MailCap
+	Passwords    domain.PasswordPolicy
 	// IDKey keys the derivation of ids, so that a client's Idempotency-Key does
 	// not let it choose them. 32 bytes.
 	IDKey []byte

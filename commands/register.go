@@ -164,7 +164,7 @@ func (h *Handler) registerAgain(ctx context.Context, c Caller, r registration, h
 		command: domain.RegisterAgain{
 			Names:        r.names,
 			ActivationID: h.derive(c, "activation", 0), CredentialID: h.derive(c, "credential", 0),
-			ExpiresAt: h.activationEnds(),
+			ExpiresAt: h.activationEnds(), Cap: h.Config.MailsPerHour,
 		},
 		stage: h.stage(c, r.phc),
 	})

@@ -22,6 +22,7 @@ func (h *Handler) RequestReset(ctx context.Context, c Caller, address string) er
 		command: domain.RequestReset{
 			ResetID:   h.derive(c, "reset", 0),
 			ExpiresAt: h.resetEnds(),
+			Cap:       h.Config.MailsPerHour,
 		},
 	})
 	return err

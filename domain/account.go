@@ -54,7 +54,7 @@ type Account struct {
 	Activations []Activation // every attempt, oldest first, each id once
 	Reset       Reset        // the newest request; zero ID when there is none
 	// MailedAt holds the times of the newest token mails asked for, oldest
-	// first, at most MailsPerHour.
+	// first, at most MaxMailsPerHour.
 	MailedAt []time.Time
 
 	AddressChange   AddressChange   // the newest request; zero ID when there is none

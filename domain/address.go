@@ -70,7 +70,7 @@ var ErrSameAddress error = &Error{Kind: KindInvalid, Code: "same_address", Messa
 
 const sameAddress = "This is the address of your account already."
 
-// ErrAddressChangesUsedUp refuses more mails to new addresses than MailsPerHour.
+// ErrAddressChangesUsedUp refuses more mails to new addresses than the cap.
 var ErrAddressChangesUsedUp = Refuse(KindTooMany, "too_many_address_changes",
 	"You have asked for too many changes of your address. Try again in an hour")
 
@@ -82,6 +82,7 @@ type RequestAddressChange struct {
 	Email             string
 	CurrentCredential uuid.UUID
 	ExpiresAt         time.Time
+	Cap               MailCap
 }
 
 // Decide mails the link of an open request for the same address again while it has
@@ -95,7 +96,7 @@ func (c RequestAddressChange) Decide(a Account, now time.Time) ([]Event, error) 
 		return nil, ErrPasswordChanged
 	case a.AddressClaim == c.AddressClaim || sameAddressAs(a.Email, c.Email):
 		return nil, ErrSameAddress
-	case usedUp(a.AddressMailedAt, now):
+	case c.Cap.usedUp(a.AddressMailedAt, now):
 		return nil, ErrAddressChangesUsedUp
 	case open.Open(now) && open.AddressClaim == c.AddressClaim && open.Email == c.Email && halfLeft(open.RequestedAt, open.ExpiresAt, now):
 		return []Event{AddressChangeRequested{open.ID, open.AddressClaim, open.ExpiresAt, Seal(NewAddress{open.Email})}}, nil

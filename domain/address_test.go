@@ -28,7 +28,7 @@ func addressMade() []happened {
 }
 
 func TestRequestAddressChange(t *testing.T) {
-	command := RequestAddressChange{id(51), newClaim, newEmail, id(11), noon.Add(3 * time.Hour)}
+	command := RequestAddressChange{id(51), newClaim, newEmail, id(11), noon.Add(3 * time.Hour), 0}
 	same := []Event{addressAsked(50, noon.Add(time.Hour))}
 	next := []Event{addressAsked(51, noon.Add(3*time.Hour))}
 	spelt, other, unproved := command, command, command
@@ -46,11 +46,13 @@ func TestRequestAddressChange(t *testing.T) {
 			then: []Event{AddressChangeRequested{id(51), "address-k1-02", noon.Add(3 * time.Hour), Seal(NewAddress{newEmail})}}},
 		{name: "a changed password killed it", given: history(activeWithChange(), at(noon, PasswordChanged{CredentialID: id(11), Cause: CauseChange})), now: noon, when: command, then: next},
 		{name: "the address it has", given: addressMade(), now: noon, when: command, err: ErrSameAddress},
-		{name: "the one it gave up", given: addressMade(), now: noon, when: RequestAddressChange{id(51), "address-k1-00", "ada@example.com", id(11), noon.Add(time.Hour)},
+		{name: "the one it gave up", given: addressMade(), now: noon, when: RequestAddressChange{id(51), "address-k1-00", "ada@example.com", id(11), noon.Add(time.Hour), 0},
 			then: []Event{AddressChangeRequested{id(51), "address-k1-00", noon.Add(time.Hour), Seal(NewAddress{"ada@example.com"})}}},
 		{name: "another password", given: activeSince(noon), now: noon, when: unproved, err: ErrPasswordChanged},
 		{name: "the sixth mail of the hour", given: history(activeWithChange(), mails(4, minutes(1), same[0])), now: minutes(30), when: command, then: same},
 		{name: "the seventh", given: spent, now: minutes(60).Add(-1), when: command, err: ErrAddressChangesUsedUp},
+		{name: "the seventh of a higher cap", given: spent, now: minutes(60).Add(-1), when: RequestAddressChange{id(51), newClaim, newEmail, id(11), noon.Add(3 * time.Hour), 7}, then: next},
+		{name: "the second of a lower cap", given: activeWithChange(), now: minutes(1), when: RequestAddressChange{id(51), newClaim, newEmail, id(11), noon.Add(3 * time.Hour), 1}, err: ErrAddressChangesUsedUp},
 		{name: "the oldest is an hour old", given: spent, now: minutes(60), when: command, then: next},
 		{name: "strangers' resets do not count", given: history(activeSince(noon), mails(6, noon, ResetRequested{id(30), minutes(10)})), now: noon, when: command, then: next},
 		{name: "a pending account", given: pendingSince(noon), now: noon, when: command, err: ErrNotSignedIn},

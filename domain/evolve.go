@@ -8,8 +8,12 @@ import (
 	"github.com/google/uuid"
 )
 
-// MailsPerHour is how many token mails an account may be asked for in an hour.
-const MailsPerHour = 6
+// MailsPerHour is how many token mails an account may be asked for in an hour, where a
+// command does not say another number. MaxMailsPerHour is the greatest it may say.
+const (
+	MailsPerHour    = 6
+	MaxMailsPerHour = 60
+)
 
 // Evolve folds one event into the account. It is total: it refuses nothing,
 // because the event has happened, and it never changes its argument.
@@ -149,10 +153,10 @@ func (a Account) resetRequested(e ResetRequested, r Recorded) Account {
 	return a
 }
 
-// lastMails keeps no more than the cap needs, so that the fold stays small.
+// lastMails keeps no more than any cap needs, so that the fold stays small.
 func lastMails(mailed []time.Time, r Recorded) []time.Time {
 	mailed = append(slices.Clone(mailed), r.Metadata.OccurredAt)
-	return mailed[max(0, len(mailed)-MailsPerHour):]
+	return mailed[max(0, len(mailed)-MaxMailsPerHour):]
 }
 
 func valueOf(s *string) string {

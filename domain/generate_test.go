@@ -184,21 +184,21 @@ func anyCommand(t *rapid.T, a Account, now time.Time) Decider {
 	switch rapid.IntRange(0, 15).Draw(t, "command") {
 	case 11, 12:
 		claim := rapid.SampledFrom([]string{"address-k1-00", "address-k1-01", "address-k1-02"}).Draw(t, "claim")
-		return RequestAddressChange{fresh("change"), claim, claim + "@example.com", a.Credential, expires}
+		return RequestAddressChange{fresh("change"), claim, claim + "@example.com", a.Credential, expires, 0}
 	case 13:
 		return AbandonAddressChange{a.AddressChange.ID, "claim taken over"}
 	case 0:
 		return Register{"address-k1-00", "ada@example.com", ada, fresh("attempt"), fresh("credential"), expires}
 	case 1:
-		return RegisterAgain{anyNames.Draw(t, "names"), fresh("attempt"), fresh("credential"), expires}
+		return RegisterAgain{anyNames.Draw(t, "names"), fresh("attempt"), fresh("credential"), expires, 0}
 	case 2:
-		return RequestActivation{fresh("attempt"), expires}
+		return RequestActivation{fresh("attempt"), expires, 0}
 	case 3:
 		return AbandonRegistration{"slow"}
 	case 4:
 		return ExpireRegistration{"unused", time.Hour}
 	case 5, 6:
-		return RequestReset{fresh("reset"), expires}
+		return RequestReset{fresh("reset"), expires, 0}
 	case 7:
 		return ChangePassword{a.Credential, fresh("credential")}
 	case 8:

@@ -28,8 +28,8 @@ func TestCreateStaff(t *testing.T) {
 
 // TestInvitationIsNobodyElses: no attempt of a stranger comes beside it.
 func TestInvitationIsNobodyElses(t *testing.T) {
-	again := RegisterAgain{mallory, id(20), id(21), noon.Add(2 * day)}
-	resent := RequestActivation{id(20), noon.Add(2 * day)}
+	again := RegisterAgain{mallory, id(20), id(21), noon.Add(2 * day), 0}
+	resent := RequestActivation{id(20), noon.Add(2 * day), 0}
 	runScenarios(t, []scenario{
 		{name: "registered soon after", given: invitedSince(noon), now: noon.Add(10*time.Minute - 1), when: again},
 		{name: "registered", given: invitedSince(noon), now: noon.Add(10 * time.Minute), when: again, then: []Event{invitation(10, noon.Add(day))}},
@@ -42,7 +42,7 @@ func TestInvitationIsNobodyElses(t *testing.T) {
 }
 
 func TestAcceptInvitation(t *testing.T) {
-	command := AcceptInvitation{Activate{id(10)}, RequestReset{id(30), noon.Add(time.Hour)}}
+	command := AcceptInvitation{Activate{id(10)}, RequestReset{id(30), noon.Add(time.Hour), 0}}
 	accepted := []Event{AccountActivated{id(10), uuid.Nil}, ResetRequested{id(30), noon.Add(time.Hour)}}
 	runScenarios(t, []scenario{
 		{name: "in time", given: invitedSince(noon), now: noon.Add(day - 1), when: command, then: accepted},

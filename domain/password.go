@@ -22,6 +22,7 @@ var ErrNotSignedIn = Refuse(KindUnauthenticated, "not_signed_in",
 type RequestReset struct {
 	ResetID   uuid.UUID // of a new request, when one is due
 	ExpiresAt time.Time
+	Cap       MailCap
 }
 
 // Decide mails the open link again while it has half its life left, so that
@@ -30,13 +31,13 @@ func (c RequestReset) Decide(a Account, now time.Time) ([]Event, error) {
 	if !a.Active() {
 		return nil, ErrNotActive
 	}
-	if a.mailsUsedUp(now) {
+	if c.Cap.usedUp(a.MailedAt, now) {
 		return nil, nil
 	}
 	if a.Reset.Open(now) && halfLeft(a.Reset.RequestedAt, a.Reset.ExpiresAt, now) {
 		return []Event{ResetRequested{a.Reset.ID, a.Reset.ExpiresAt}}, nil
 	}
-	return []Event{ResetRequested(c)}, nil
+	return []Event{ResetRequested{c.ResetID, c.ExpiresAt}}, nil
 }
 
 // OpenResetLink is the command of somebody who follows the mailed link.

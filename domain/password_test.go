@@ -25,7 +25,7 @@ func used() []happened {
 }
 
 func TestRequestReset(t *testing.T) {
-	command := RequestReset{id(31), noon.Add(time.Hour)}
+	command := RequestReset{id(31), noon.Add(time.Hour), 0}
 	same := []Event{ResetRequested{id(30), noon.Add(10 * time.Minute)}}
 	next := []Event{ResetRequested{id(31), noon.Add(time.Hour)}}
 	spent := history(activeWithReset(), mails(5, noon.Add(time.Minute), same[0]))
@@ -42,6 +42,8 @@ func TestRequestReset(t *testing.T) {
 		{name: "the sixth mail of the hour", given: history(activeWithReset(), mails(4, minutes(1), same[0])), now: minutes(5), when: command, then: same},
 		{name: "the seventh", given: spent, now: minutes(60).Add(-1), when: command},
 		{name: "the oldest is an hour old", given: spent, now: minutes(60), when: command, then: next},
+		{name: "the second of a lower cap", given: activeWithReset(), now: minutes(5), when: RequestReset{id(31), noon.Add(time.Hour), 1}},
+		{name: "the seventh of a higher cap", given: spent, now: minutes(30), when: RequestReset{id(31), noon.Add(time.Hour), 7}, then: next},
 		{name: "activation mails count too",
 			given: history(pendingSince(noon), mails(5, noon, activationRequest(10, ada, noon.Add(day))), at(noon, AccountActivated{id(10), id(11)})),
 			now:   minutes(10), when: command},

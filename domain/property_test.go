@@ -20,7 +20,7 @@ func TestFoldIsTotalAndSplitsAnywhere(t *testing.T) {
 		if diff := cmp.Diff(whole, Fold(prefix, history[cut:]...), wholeAccount); diff != "" {
 			t.Errorf("folded in two parts (-whole +parts):\n%s", diff)
 		}
-		if whole.Revision != int64(len(history))-1 || len(whole.MailedAt) > MailsPerHour {
+		if whole.Revision != int64(len(history))-1 || len(whole.MailedAt) > MaxMailsPerHour {
 			t.Errorf("revision %d and %d mails after %d events", whole.Revision, len(whole.MailedAt), len(history))
 		}
 	})
@@ -245,7 +245,7 @@ func TestFoldOfALongHistory(t *testing.T) {
 	if took := time.Since(start); took > 2*time.Second {
 		t.Errorf("folding %d events took %s", events, took)
 	}
-	if !account.Applied(id(1000+events-1)) || len(account.MailedAt) != MailsPerHour {
+	if !account.Applied(id(1000+events-1)) || len(account.MailedAt) != MaxMailsPerHour {
 		t.Errorf("%d mails kept", len(account.MailedAt))
 	}
 }

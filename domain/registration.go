@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/google/uuid"
@@ -70,6 +71,7 @@ type RegisterAgain struct {
 	ActivationID uuid.UUID
 	CredentialID uuid.UUID
 	ExpiresAt    time.Time
+	Cap          MailCap
 }
 
 // Decide adds the attempt if the last activation mail is old enough; asking
@@ -81,7 +83,7 @@ func (c RegisterAgain) Decide(a Account, now time.Time) ([]Event, error) {
 		return nil, ErrAddressTaken
 	}
 	last, ok := a.LastActivation()
-	if ok && now.Sub(last.MailedAt) < ActivationMailInterval || a.mailsUsedUp(now) {
+	if ok && now.Sub(last.MailedAt) < ActivationMailInterval || c.Cap.usedUp(a.MailedAt, now) {
 		return nil, nil
 	}
 	if ok && last.Invitation() {
@@ -94,6 +96,7 @@ func (c RegisterAgain) Decide(a Account, now time.Time) ([]Event, error) {
 type RequestActivation struct {
 	ActivationID uuid.UUID // of a new request, when one is due
 	ExpiresAt    time.Time
+	Cap          MailCap
 }
 
 // Decide mails the same link again while it has half its life left; later a new
@@ -103,7 +106,7 @@ func (c RequestActivation) Decide(a Account, now time.Time) ([]Event, error) {
 	if a.Status != StatusPending || !ok {
 		return nil, ErrNotPending
 	}
-	if a.mailsUsedUp(now) {
+	if c.Cap.usedUp(a.MailedAt, now) {
 		return nil, nil
 	}
 	return []Event{invite(last, c.ActivationID, c.ExpiresAt, now)}, nil
@@ -143,7 +146,7 @@ func (c AcceptInvitation) Decide(a Account, now time.Time) ([]Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append(events, ResetRequested(c.RequestReset)), nil
+	return append(events, ResetRequested{c.ResetID, c.ExpiresAt}), nil
 }
 
 // AbandonRegistration is the fence: it claims the empty stream of a
@@ -181,9 +184,12 @@ func (c ExpireRegistration) Decide(a Account, now time.Time) ([]Event, error) {
 // halfLeft reports whether at least half of the life is still to come.
 func halfLeft(from, to, now time.Time) bool { return to.Sub(now) >= to.Sub(from)/2 }
 
-// mailsUsedUp reports whether the hour's token mails are spent.
-func (a Account) mailsUsedUp(now time.Time) bool { return usedUp(a.MailedAt, now) }
+// MailCap is how many token mails an account may be asked for in an hour: at most
+// MaxMailsPerHour. The zero value is MailsPerHour.
+type MailCap int
 
-func usedUp(mailed []time.Time, now time.Time) bool {
-	return len(mailed) >= MailsPerHour && now.Sub(mailed[len(mailed)-MailsPerHour]) < time.Hour
+// usedUp reports whether the hour's mails are spent, of which the last are given.
+func (m MailCap) usedUp(mailed []time.Time, now time.Time) bool {
+	most := min(int(cmp.Or(m, MailsPerHour)), MaxMailsPerHour)
+	return len(mailed) >= most && now.Sub(mailed[len(mailed)-most]) < time.Hour
 }

@@ -19,7 +19,7 @@ func TestRegister(t *testing.T) {
 }
 
 func TestRegisterAgain(t *testing.T) {
-	command := RegisterAgain{mallory, id(20), id(21), noon.Add(2 * day)}
+	command := RegisterAgain{mallory, id(20), id(21), noon.Add(2 * day), 0}
 	attempt := []Event{activationRequest(20, mallory, noon.Add(2*day))}
 	runScenarios(t, []scenario{
 		{name: "the last mail is ten minutes old", given: pendingSince(noon), now: noon.Add(10 * time.Minute), when: command, then: attempt},
@@ -31,6 +31,7 @@ func TestRegisterAgain(t *testing.T) {
 		{name: "all links are dead", given: pendingSince(noon), now: noon.Add(30 * day), when: command, then: attempt},
 		{name: "the hour's mails are spent", given: history(pendingSince(noon), mails(5, noon.Add(time.Minute), activationRequest(10, ada, noon.Add(day)))),
 			now: noon.Add(20 * time.Minute), when: command},
+		{name: "the second of a lower cap", given: pendingSince(noon), now: noon.Add(20 * time.Minute), when: RegisterAgain{mallory, id(20), id(21), noon.Add(2 * day), 1}},
 		{name: "an active account", given: activeSince(noon), now: noon.Add(day), when: command, err: ErrAddressTaken},
 		{name: "a deactivated account", given: history(activeSince(noon), at(noon, AccountDeactivated{"abuse"})), now: noon.Add(day), when: command, err: ErrAddressTaken},
 	})
@@ -46,7 +47,7 @@ func mails(count int, from time.Time, e Event) []happened {
 }
 
 func TestRequestActivation(t *testing.T) {
-	command := RequestActivation{id(20), noon.Add(9 * day)}
+	command := RequestActivation{id(20), noon.Add(9 * day), 0}
 	same := activationRequest(10, ada, noon.Add(day))
 	next := ActivationRequested{id(20), id(11), noon.Add(9 * day), Seal(ada)}
 	spent := history(pendingSince(noon), mails(5, noon.Add(time.Minute), same))
@@ -63,6 +64,7 @@ func TestRequestActivation(t *testing.T) {
 			now: noon.Add(10 * time.Minute), when: command, then: []Event{same}},
 		{name: "the seventh", given: spent, now: noon.Add(time.Hour - 1), when: command},
 		{name: "the oldest is an hour old", given: spent, now: noon.Add(time.Hour), when: command, then: []Event{same}},
+		{name: "the second of a lower cap", given: pendingSince(noon), now: noon, when: RequestActivation{id(20), noon.Add(9 * day), 1}},
 		{name: "nobody registered", now: noon, when: command, err: ErrNotPending},
 		{name: "an active account", given: activeSince(noon), now: noon, when: command, err: ErrNotPending},
 		{name: "an expired account", given: history(pendingSince(noon), at(noon, RegistrationExpired{"unused"})), now: noon, when: command, err: ErrNotPending},

@@ -62,7 +62,7 @@ type (
 func (o *operator) accountCommands(s *Settings, logger *slog.Logger) *commands.Handler {
 	return &commands.Handler{
 		Store: o.repository, Sessions: o.sessions, Vault: o.vault, Now: time.Now, Logger: logger,
-		Config: commands.Config{IDKey: o.idKey, Producer: producer(), ActivationLifetime: s.ActivationLifetime},
+		Config: commands.Config{IDKey: o.idKey, Producer: producer(), ActivationLifetime: s.ActivationLifetime, MailsPerHour: domain.MailCap(s.MailsPerHour)},
 	}
 }
 

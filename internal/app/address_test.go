@@ -248,6 +248,22 @@ func TestAddressChangesAreCapped(t *testing.T) {
 	wantRedirect(t, s.browser().do(http.MethodPost, link, nil, ""), s.addressConfirmed())
 }
 
+// TestMailsPerHourIsASetting: a lower cap is told sooner.
+func TestMailsPerHourIsASetting(t *testing.T) {
+	t.Parallel()
+	set := settings(t)
+	set.MailsPerHour = 1
+	b := start(t, set).signedIn("seldom@example.com")
+	want(t, b.askAddress("seldom@new.example", goodPassword), http.StatusOK, "", "")
+	want(t, b.askAddress("seldom@new.example", goodPassword), http.StatusTooManyRequests, "code", "too_many_address_changes")
+	for _, refused := range []int{0, 61} {
+		set.MailsPerHour = refused
+		if err := set.Check(); err == nil || !strings.Contains(err.Error(), "DAYBOOK_MAILS_PER_HOUR") {
+			t.Errorf("%d mails an hour: %v", refused, err)
+		}
+	}
+}
+
 // TestOneOwnerOverHTTP: of two accounts that use their links to one address at once,
 // one gets it and the other keeps its own.
 func TestOneOwnerOverHTTP(t *testing.T) {

@@ -59,7 +59,7 @@ func settings(tb testing.TB) app.Settings {
 		Env: "development", HTTPAddr: "127.0.0.1:0", MetricsAddr: "off", DataDir: tb.TempDir(),
 		DatabaseURL: testkit.DatabaseURL(tb), Contract: "hardened", LogLevel: "debug",
 		ResetLifetime: 10 * time.Minute, ActivationLifetime: 24 * time.Hour, AddressLifetime: time.Hour, SessionLifetime: 336 * time.Hour,
-		PasswordMinLength: 8, SignInTries: 10, SignInWindow: 15 * time.Minute,
+		PasswordMinLength: 8, MailsPerHour: 6, SignInTries: 10, SignInWindow: 15 * time.Minute,
 	}
 }
 

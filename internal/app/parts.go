@@ -274,8 +274,9 @@ func (p *parts) commands(s *Settings, notices commands.Notices, logger *slog.Log
 		Notices:   notices,
 		Config: commands.Config{
 			ResetLifetime: s.ResetLifetime, ActivationLifetime: s.ActivationLifetime, AddressChangeLifetime: s.AddressLifetime,
-			Passwords: domain.PasswordPolicy{MinLength: s.PasswordMinLength},
-			IDKey:     p.idKey, Producer: producer(),
+			MailsPerHour: domain.MailCap(s.MailsPerHour),
+			Passwords:    domain.PasswordPolicy{MinLength: s.PasswordMinLength},
+			IDKey:        p.idKey, Producer: producer(),
 		},
 		Now:     time.Now,
 		Logger:  logger,

@@ -15,7 +15,7 @@ func TestEachProductionRule(t *testing.T) {
 		Env: "production", HTTPAddr: "127.0.0.1:8080", PublicURL: "https://accounts.example.com", FrontendURL: "https://www.example.com",
 		EventStoreURL: "esdb://store:2113", DatabaseURL: "postgres://db/daybook", S3URL: "https://k:s@s3/daybook", SMTPURL: "smtp://relay:587",
 		MasterKeys: "m:x", TokenKeys: "t:x", AddressKeys: "a:x",
-		ResetLifetime: time.Minute, ActivationLifetime: time.Hour, SessionLifetime: time.Hour, SignInWindow: time.Minute, AddressLifetime: time.Hour, SignInTries: 10, PasswordMinLength: 8,
+		ResetLifetime: time.Minute, ActivationLifetime: time.Hour, SessionLifetime: time.Hour, SignInWindow: time.Minute, AddressLifetime: time.Hour, SignInTries: 10, MailsPerHour: 6, PasswordMinLength: 8,
 	}
 	if err := whole.Check(); err != nil {
 		t.Fatalf("nothing is missing: %v", err)

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"daybook/domain"
 )
 
 // Settings are what an operator may set: environment variables, and flags of the
@@ -58,7 +60,8 @@ type Settings struct {
 	SignInTotalTries   int           `env:"DAYBOOK_SIGN_INS_PER_MINUTE" default:"6000" help:"How many sign-ins all callers together may try in a minute; 0 for any number."`
 	TokenSourceTries   int           `env:"DAYBOOK_TOKEN_TRIES_PER_SOURCE" default:"500" help:"How many mailed links and tokens one client address may try within the window, right or wrong; 0 for any number."`
 	TokenTotalTries    int           `env:"DAYBOOK_TOKEN_TRIES_PER_MINUTE" default:"6000" help:"How many all callers together may try in a minute; 0 for any number."`
-	MailSourceTries    int           `env:"DAYBOOK_MAIL_REQUESTS_PER_SOURCE" default:"500" help:"How often one client address may register or ask for mail within the window; 0 for any number. Beside it, each account gets at most 6 mails an hour."`
+	MailSourceTries    int           `env:"DAYBOOK_MAIL_REQUESTS_PER_SOURCE" default:"500" help:"How often one client address may register or ask for mail within the window; 0 for any number. Beside it, DAYBOOK_MAILS_PER_HOUR holds for each account."`
+	MailsPerHour       int           `env:"DAYBOOK_MAILS_PER_HOUR" default:"6" help:"How many mails with a link one account may be asked for in an hour, 1 to 60; those to new addresses are counted apart."`
 	MailTotalTries     int           `env:"DAYBOOK_MAIL_REQUESTS_PER_MINUTE" default:"6000" help:"How often all callers together may register or ask for mail in a minute; 0 for any number."`
 	UploadTries        int           `env:"DAYBOOK_UPLOADS_PER_HOUR" default:"60" help:"How many pictures one account may upload in an hour; 0 for any number."`
 	ExportTries        int           `env:"DAYBOOK_EXPORTS_PER_HOUR" default:"6" help:"How often one account may export its data in an hour; 0 for any number."`
@@ -154,6 +157,9 @@ func (s *Settings) checkNumbers() error {
 	}
 	if s.SignInTries < 1 {
 		return errors.New("DAYBOOK_SIGN_IN_TRIES must be at least 1")
+	}
+	if s.MailsPerHour < 1 || s.MailsPerHour > domain.MaxMailsPerHour {
+		return fmt.Errorf("DAYBOOK_MAILS_PER_HOUR must be between 1 and %d", domain.MaxMailsPerHour)
 	}
 	if s.PasswordMinLength < 8 || s.PasswordMinLength > 64 {
 		return errors.New("DAYBOOK_PASSWORD_MIN_LENGTH must be between 8 and 64")
