@@ -49,7 +49,19 @@ func (a *App) serveMetrics(ctx context.Context) error {
 		}
 		answer(w, http.StatusOK, "ready", report)
 	})
-	return serveHTTP(ctx, a.metricsListener, mux, a.logger)
+	return serveHTTP(ctx, a.metricsListener, plainly(mux), a.logger)
+}
+
+// plainly sets the headers that answers of the API carry too: none of these is a page.
+func plainly(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		header := w.Header()
+		header.Set("X-Content-Type-Options", "nosniff")
+		header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		header.Set("Referrer-Policy", "no-referrer")
+		header.Set("Cache-Control", "no-store")
+		next.ServeHTTP(w, r)
+	})
 }
 
 func answer(w http.ResponseWriter, status int, word string, report map[string]partState) {

@@ -232,4 +232,15 @@ func TestMetricsPortIsApart(t *testing.T) {
 			return s.browser().get("http://"+s.app.MetricsAddr()+path).Status == http.StatusOK
 		})
 	}
+	for _, path := range []string{"/metrics", "/healthz", "/readyz", "/elsewhere"} { // as of the public port (C46)
+		header := s.browser().get("http://" + s.app.MetricsAddr() + path).Header
+		for name, value := range map[string]string{
+			"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store", "Referrer-Policy": "no-referrer",
+			"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+		} {
+			if header.Get(name) != value {
+				t.Errorf("%s: %s is %q", path, name, header.Get(name))
+			}
+		}
+	}
 }
