@@ -6,9 +6,9 @@
 // the owner's epoch), the rows change, waiting queries are notified. Rows
 // carry the revision of the last event applied, or the id of their event; events
 // already applied change nothing and, where rows have revisions, a missing one is
-// an alarm. The batch that comes next may be decoded meanwhile. A commit whose answer was lost is found by the checkpoint. Projectors
-// do nothing else: no mail, no HTTP, so building a view again has no effect on
-// the outside.
+// an alarm. The batch that comes next may be decoded meanwhile. A commit whose
+// answer was lost is found by the checkpoint. Projectors do nothing else: no mail,
+// no HTTP, so building a view again has no effect on the outside.
 //
 // An account of which an event cannot be read or be put into a view is parked:
 // left out from there on, by position, while all others go on; queries say so, and

@@ -105,7 +105,7 @@ func Open(ctx context.Context, s Settings, roles Roles, logger *slog.Logger) (_ 
 		}
 	}
 	a.changes = &projections.Changes{Pool: a.parts.pool, Logger: logger}
-	if a.work, err = a.parcel(); err != nil {
+	if a.work, err = a.roleWork(); err != nil {
 		return nil, err
 	}
 	a.health = a.newHealth()

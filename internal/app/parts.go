@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -176,20 +175,9 @@ func (p *parts) openObjects(ctx context.Context, s *Settings, b *backends) (err 
 	return nil
 }
 
-func (p *parts) openStore(ctx context.Context, s *Settings, b *backends, logger *slog.Logger) (err error) {
-	config := eventstore.Config{
-		URL: s.EventStoreURL, Socket: b.socket, Namespace: s.Namespace,
-		Prefixes: ownStreams,
-		Logger:   logger.With(slog.String("part", "event store client")),
-	}
-	if p.observer != nil {
-		config.Observe = p.observer.storeCall
-	}
-	if p.client, err = eventstore.NewClient(config); err != nil {
-		return err
-	}
-	config.BufferBytes = replayBuffer
-	if p.replays, err = eventstore.NewClient(config); err != nil {
+// openStore connects with the event store, and puts what works on it together.
+func (p *parts) openStore(ctx context.Context, s *Settings, b *backends, logger *slog.Logger) error {
+	if err := p.openClients(s, b, logger); err != nil {
 		return err
 	}
 	p.vault = vault.New(p.vaultPool, p.rings[keyring.Master])
@@ -202,6 +190,23 @@ func (p *parts) openStore(ctx context.Context, s *Settings, b *backends, logger 
 		return err
 	}
 	return p.carryOutErasures(ctx, logger)
+}
+
+func (p *parts) openClients(s *Settings, b *backends, logger *slog.Logger) (err error) {
+	config := eventstore.Config{
+		URL: s.EventStoreURL, Socket: b.socket, Namespace: s.Namespace,
+		Prefixes: ownStreams,
+		Logger:   logger.With(slog.String("part", "event store client")),
+	}
+	if p.observer != nil {
+		config.Observe = p.observer.storeCall
+	}
+	if p.client, err = eventstore.NewClient(config); err != nil {
+		return err
+	}
+	config.BufferBytes = replayBuffer
+	p.replays, err = eventstore.NewClient(config)
+	return err
 }
 
 func (p *parts) identify(ctx context.Context, s *Settings, logger *slog.Logger) error {
@@ -287,19 +292,3 @@ func (p *parts) commands(s *Settings, notices commands.Notices, logger *slog.Log
 func (p *parts) idempotency() *idempotency.Store {
 	return &idempotency.Store{Pool: p.pool, Key: p.idKey}
 }
-
-// Version is the version of this build.
-func Version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	for _, setting := range info.Settings {
-		if setting.Key == "vcs.revision" {
-			return setting.Value[:min(12, len(setting.Value))]
-		}
-	}
-	return info.Main.Version
-}
-
-func producer() string { return "daybook/" + Version() }

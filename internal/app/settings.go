@@ -17,7 +17,7 @@ import (
 )
 
 // Settings are what an operator may set: environment variables, and flags of the
-// same name. Each has a default that is right for a laptop.
+// same meaning. Each has a default that is right for a laptop.
 type Settings struct {
 	Env   string   `env:"DAYBOOK_ENV" default:"development" enum:"development,production" help:"production applies the production rules: no embedded backend, generated key, http URL or mailbox unless allowed."`
 	Allow []string `env:"DAYBOOK_ALLOW" help:"Exceptions to the production rules: mailbox, embedded-eventstore, embedded-postgres, embedded-s3, embedded-kafka, http-url, generated-keys."`

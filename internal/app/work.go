@@ -18,8 +18,8 @@ import (
 	"daybook/workers/email"
 )
 
-// parcel lists what the roles run.
-func (a *App) parcel() ([]func(context.Context) error, error) {
+// roleWork lists what the roles run until the context ends.
+func (a *App) roleWork() ([]func(context.Context) error, error) {
 	var work []func(context.Context) error
 	if a.roles.Projector {
 		for _, view := range views() {
@@ -44,19 +44,27 @@ func (a *App) parcel() ([]func(context.Context) error, error) {
 		work = append(work, a.housekeeper().Run)
 	}
 	if a.roles.API {
-		auditor, err := a.parts.auditor(a.logger)
+		serve, err := a.api()
 		if err != nil {
 			return nil, err
 		}
-		handler, err := a.handler(auditor)
-		if err != nil {
-			return nil, err
-		}
-		work = append(work, a.changes.Run, auditor.Run, a.forgetThrottles, func(ctx context.Context) error {
-			return serveHTTP(ctx, a.listener, handler, a.logger)
-		})
+		work = append(work, serve...)
 	}
 	return work, nil
+}
+
+// api lists what answers requests: the server, and what wakes those that wait.
+func (a *App) api() ([]func(context.Context) error, error) {
+	auditor, err := a.parts.auditor(a.logger)
+	if err != nil {
+		return nil, err
+	}
+	handler, err := a.handler(auditor)
+	if err != nil {
+		return nil, err
+	}
+	serve := func(ctx context.Context) error { return serveHTTP(ctx, a.listener, handler, a.logger) }
+	return []func(context.Context) error{a.changes.Run, auditor.Run, a.forgetThrottles, serve}, nil
 }
 
 // project feeds one view from batches.

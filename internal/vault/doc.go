@@ -1,5 +1,6 @@
 // Package vault keeps what an immutable log must not hold: the data keys that
-// seal personal fields, and password hashes.
+// seal personal fields, password hashes, and for an hour at most the address to
+// which an erased person's last mail goes.
 //
 // Each person has one random 256-bit data key, wrapped with AES-256-GCM by a
 // master key that is not in the database. A sealed box is bound to its place

@@ -32,9 +32,8 @@
 // are moved, thousands at a time, into a bbolt file (move.go), which after Close is the
 // whole store. What a crash leaves in the log is moved when the store is opened again
 // (replay.go). Readers (view.go) see log and file as one (layers.go), up to the published
-// position. Everything else, the
-// last revision, soft deletion, truncation, is derived from the events themselves, so
-// no second truth can disagree with the log. Groups of persistent subscriptions
-// (persistent_*.go) are clients of all this: their configuration, checkpoints and parked
-// events are ordinary streams.
+// position. Everything else, the last revision, soft deletion, truncation, is derived from
+// the events themselves, so no second truth can disagree with the log. Groups of
+// persistent subscriptions (persistent_*.go) are clients of all this: their
+// configuration, checkpoints and parked events are ordinary streams.
 package node
