@@ -11,7 +11,7 @@ import (
 	"daybook/internal/telemetry"
 )
 
-// Audit is what /audit/events needs.
+// Audit is what GET /audit/events needs; see internal/audit for what it promises.
 type Audit struct {
 	Tokens *apitoken.Store
 	Reader *audit.Reader

@@ -395,10 +395,10 @@ func TestMigratingAsAnOwnerWhoMayNotMakeRoles(t *testing.T) {
 	owner := "owner_" + strings.ReplaceAll(uuid.NewString(), "-", "")
 	w.exec(t, `CREATE ROLE `+owner)
 	w.exec(t, `CREATE DATABASE `+owner+` OWNER `+owner)
-	cfg := w.pool.Config()
-	cfg.ConnConfig.Database = owner
-	cfg.ConnConfig.RuntimeParams["role"] = owner
-	pool, err := pgxpool.NewWithConfig(t.Context(), cfg)
+	config := w.pool.Config()
+	config.ConnConfig.Database = owner
+	config.ConnConfig.RuntimeParams["role"] = owner
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
 	}

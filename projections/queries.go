@@ -13,7 +13,7 @@ import (
 // stream instead.
 const awaitFor = 250 * time.Millisecond
 
-// Queries reads the views.
+// Queries reads the views for the API. None of its answers decides anything.
 type Queries struct {
 	Pool    *pgxpool.Pool
 	Changes *Changes

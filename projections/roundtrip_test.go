@@ -85,13 +85,13 @@ func TestALostAnswerIsMadeUpFor(t *testing.T) {
 	w := newWorld(t)
 	events := w.person(t)
 	p, lose := w.projector(t, Accounts{}), &atomic.Bool{}
-	cfg := w.pool.Config()
-	dial := cfg.ConnConfig.DialFunc
-	cfg.ConnConfig.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
+	config := w.pool.Config()
+	dial := config.ConnConfig.DialFunc
+	config.ConnConfig.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := dial(ctx, network, address)
 		return cutter{conn, lose}, err
 	}
-	pool, err := pgxpool.NewWithConfig(t.Context(), cfg)
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,10 +17,11 @@ var templates embed.FS
 //go:embed assets/*
 var assets embed.FS
 
-// Pages renders the pages.
+// Pages renders the pages. It may be used by many goroutines.
 type Pages struct{ byName map[string]*template.Template }
 
-// New parses the embedded pages.
+// New parses the embedded pages; a template that does not parse panics, as it would in
+// every build.
 func New() *Pages {
 	p := &Pages{byName: map[string]*template.Template{}}
 	layout := template.Must(template.ParseFS(templates, "templates/layout.html"))

@@ -127,39 +127,49 @@ type auditHeadCommand struct {
 	Against []string `help:"Earlier heads: the events up to there are the same." placeholder:"HEAD"`
 }
 
-// Run reads the whole store.
+// Run reads the whole store and prints the head of its chain; it fails when an earlier
+// head is not that of a beginning of it.
 func (c auditHeadCommand) Run(i *invocation) error {
 	heads, err := readHeads(c.Against...)
 	if err != nil {
 		return err
 	}
 	return i.replay(auditFilter{}, "ReadAuditHead", func(q *audit.Query) { q.Boxes = true }, func(ctx context.Context, replay *audit.Replay, cursors audit.Cursors) error {
-		e := &export{chain: &audit.Chain{}, hash: sha256.New(), began: time.Now()}
+		began := time.Now()
 		v := &verification{chain: &audit.Chain{}, streams: audit.Streams{}, hash: sha256.New(), heads: heads}
-		for batch, err := range replay.Batches(ctx) {
-			if err != nil {
-				return err
-			}
-			for _, line := range batch.Lines {
-				text, err := e.chain.Extend(line.JSON)
-				if err == nil {
-					err = v.line(text)
-				}
-				if err != nil {
-					return err
-				}
-			}
+		if err := v.follow(ctx, replay); err != nil {
+			return err
 		}
 		if err := v.end(""); err != nil {
 			return err
 		}
-		text, err := json.Marshal(audit.Head{StoreID: cursors.Store(), Events: v.chain.Events, Chain: v.chain.Sum(), Position: replay.Position(), At: e.began.UTC().Truncate(time.Second)})
+		text, err := json.Marshal(audit.Head{StoreID: cursors.Store(), Events: v.chain.Events, Chain: v.chain.Sum(), Position: replay.Position(), At: began.UTC().Truncate(time.Second)})
 		if err != nil {
 			return err
 		}
 		_, err = fmt.Fprintln(i.out, string(text))
 		return err
 	})
+}
+
+// follow takes the lines of a replay for those of a file.
+func (v *verification) follow(ctx context.Context, replay *audit.Replay) error {
+	chain := &audit.Chain{}
+	for batch, err := range replay.Batches(ctx) {
+		if err != nil {
+			return err
+		}
+		for _, line := range batch.Lines {
+			text, err := chain.Extend(line.JSON)
+			if err == nil {
+				err = v.line(text)
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // behindHead is the chain behind the head in the file; from the start without one.

@@ -143,7 +143,7 @@ func (d *Document) Write(ctx context.Context, w io.Writer, person any, at time.T
 	return out.err
 }
 
-// Entry is one event.
+// Entry is one event of the history or of the accesses, as the document has it.
 type Entry struct {
 	ID       uuid.UUID `json:"id"`
 	Revision int64     `json:"revision"`

@@ -14,7 +14,7 @@ import (
 	"daybook/internal/pause"
 )
 
-// KafkaPublisherConfig says where messages go.
+// KafkaPublisherConfig names the brokers and what keeps messages in order.
 type KafkaPublisherConfig struct {
 	Kafka Kafka
 	// Key names the key of a message; messages of one key and topic keep

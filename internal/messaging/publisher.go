@@ -14,7 +14,7 @@ import (
 // ErrClosed is what a closed Publisher or Subscriber returns.
 var ErrClosed = errors.New("messaging: closed")
 
-// PublisherConfig says where messages go.
+// PublisherConfig says to which stream and under which type messages are appended.
 type PublisherConfig struct {
 	// Stream names the stream of a message. Nil: the topic.
 	Stream func(topic string, m *message.Message) (string, error)
@@ -52,7 +52,8 @@ type Publisher struct {
 	closed atomic.Bool
 }
 
-// NewPublisher does no I/O.
+// NewPublisher returns a publisher that appends through the client, which stays the
+// caller's to close. It does no I/O.
 func NewPublisher(client *eventstore.Client, config PublisherConfig) *Publisher {
 	return &Publisher{client: client, config: config.withDefaults()}
 }

@@ -35,23 +35,23 @@ type Config struct {
 
 // Open connects, and checks that the server answers and is not too old. Its
 // errors are one sentence each, naming the setting, without the password.
-func Open(ctx context.Context, cfg Config) (*pgxpool.Pool, error) {
-	parsed, err := pgxpool.ParseConfig(cfg.URL)
+func Open(ctx context.Context, config Config) (*pgxpool.Pool, error) {
+	parsed, err := pgxpool.ParseConfig(config.URL)
 	if err != nil {
-		return nil, fmt.Errorf("%s is not a valid postgres:// URL", cfg.Setting)
+		return nil, fmt.Errorf("%s is not a valid postgres:// URL", config.Setting)
 	}
-	parsed.MaxConns = cmp.Or(cfg.MaxConns, 16)
-	parsed.ConnConfig.Tracer = cfg.Tracer
-	if cfg.Role != "" {
-		parsed.AfterConnect = workAs(cfg.Role)
+	parsed.MaxConns = cmp.Or(config.MaxConns, 16)
+	parsed.ConnConfig.Tracer = config.Tracer
+	if config.Role != "" {
+		parsed.AfterConnect = workAs(config.Role)
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, parsed)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", cfg.Setting, err)
+		return nil, fmt.Errorf("%s: %w", config.Setting, err)
 	}
 	if err := checkVersion(ctx, pool); err != nil {
 		pool.Close()
-		return nil, fmt.Errorf("%s: the database at %s cannot be used: %w", cfg.Setting, parsed.ConnConfig.Host, err)
+		return nil, fmt.Errorf("%s: the database at %s cannot be used: %w", config.Setting, parsed.ConnConfig.Host, err)
 	}
 	return pool, nil
 }

@@ -20,7 +20,7 @@ const (
 	maxAspect = 20 // the longer side by the shorter
 )
 
-// Config bounds the work.
+// Config bounds memory and waiting over all uploads. Zero members get their defaults.
 type Config struct {
 	// MemoryBudget is how many bytes all decoding together may take. A picture that
 	// needs more alone is refused. Default: 448 MiB, enough for 25 megapixels in all
@@ -34,30 +34,30 @@ type Config struct {
 
 // Processor makes thumbnails. Its methods may be used at the same time.
 type Processor struct {
-	cfg     Config
+	config  Config
 	memory  *semaphore.Weighted
 	waiting atomic.Int64
 }
 
-// Thumbnail is a result.
+// Thumbnail is the picture that was drawn anew from an upload.
 type Thumbnail struct {
 	ContentType   string // image/jpeg, or image/png when parts are transparent
 	Content       []byte
 	Width, Height int // pixels
 }
 
-// New returns a processor; zero members of cfg get their defaults.
-func New(cfg Config) *Processor {
-	if cfg.MemoryBudget <= 0 {
-		cfg.MemoryBudget = 448 << 20
+// New returns a processor; zero members of config get their defaults.
+func New(config Config) *Processor {
+	if config.MemoryBudget <= 0 {
+		config.MemoryBudget = 448 << 20
 	}
-	if cfg.Wait <= 0 {
-		cfg.Wait = 2 * time.Second
+	if config.Wait <= 0 {
+		config.Wait = 2 * time.Second
 	}
-	if cfg.Waiting <= 0 {
-		cfg.Waiting = 16
+	if config.Waiting <= 0 {
+		config.Waiting = 16
 	}
-	return &Processor{cfg: cfg, memory: semaphore.NewWeighted(cfg.MemoryBudget)}
+	return &Processor{config: config, memory: semaphore.NewWeighted(config.MemoryBudget)}
 }
 
 // Process makes a thumbnail of an upload. Errors: a *RefusedError, ErrBusy, or that
@@ -82,18 +82,18 @@ func (p *Processor) Process(ctx context.Context, upload []byte) (Thumbnail, erro
 // acquire takes a share of the memory, at least so much that twice as many uploads
 // as there are processors are under way.
 func (p *Processor) acquire(ctx context.Context, need int64) (int64, error) {
-	if need > p.cfg.MemoryBudget {
+	if need > p.config.MemoryBudget {
 		return 0, ErrTooComplex
 	}
-	share := max(need, p.cfg.MemoryBudget/int64(2*runtime.GOMAXPROCS(0)))
+	share := max(need, p.config.MemoryBudget/int64(2*runtime.GOMAXPROCS(0)))
 	if p.memory.TryAcquire(share) {
 		return share, nil
 	}
 	defer p.waiting.Add(-1)
-	if p.waiting.Add(1) > int64(p.cfg.Waiting) {
+	if p.waiting.Add(1) > int64(p.config.Waiting) {
 		return 0, ErrBusy
 	}
-	waiting, cancel := context.WithTimeout(ctx, p.cfg.Wait)
+	waiting, cancel := context.WithTimeout(ctx, p.config.Wait)
 	defer cancel()
 	err := p.memory.Acquire(waiting, share)
 	switch {

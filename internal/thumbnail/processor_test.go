@@ -190,7 +190,7 @@ func TestGreatestPictureAllowed(t *testing.T) {
 func TestBusy(t *testing.T) {
 	upload := asPNG(t, filled(10, 10, red))
 	p := New(Config{Wait: time.Millisecond, Waiting: 1})
-	must(t, p.memory.Acquire(t.Context(), p.cfg.MemoryBudget))
+	must(t, p.memory.Acquire(t.Context(), p.config.MemoryBudget))
 	if _, err := p.Process(t.Context(), upload); !errors.Is(err, ErrBusy) {
 		t.Errorf("out of time: %v", err)
 	}
@@ -200,12 +200,12 @@ func TestBusy(t *testing.T) {
 		t.Errorf("cancelled: %v", err)
 	}
 	p.waiting.Store(1)
-	p.cfg.Wait = time.Hour
+	p.config.Wait = time.Hour
 	if _, err := p.Process(t.Context(), upload); !errors.Is(err, ErrBusy) {
 		t.Errorf("too many wait: %v", err)
 	}
 	p.waiting.Store(0)
-	p.memory.Release(p.cfg.MemoryBudget)
+	p.memory.Release(p.config.MemoryBudget)
 	if _, err := p.Process(t.Context(), upload); err != nil {
 		t.Errorf("free again: %v", err)
 	}
@@ -223,7 +223,7 @@ func TestManyAtOnce(t *testing.T) {
 		})
 	}
 	wait.Wait()
-	if !p.memory.TryAcquire(p.cfg.MemoryBudget) {
+	if !p.memory.TryAcquire(p.config.MemoryBudget) {
 		t.Error("a share was not given back")
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// fixedNamespace is the fixed namespace of the subjects that stand for secrets of the
-// deployment: UUIDs of version 5, which no account has.
+// fixedNamespace is where the subjects that stand for secrets of the deployment get
+// their ids: UUIDs of version 5, which no account has.
 var fixedNamespace = uuid.MustParse("5f1c2f0e-6f5b-5a55-9d3a-3f0f6a2f7c11")
 
 // Fixed returns the deployment's secret of that name: first when there is none yet, and

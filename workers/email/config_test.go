@@ -42,15 +42,15 @@ func TestConfig(t *testing.T) {
 		"DAYBOOK_MAIL_FROM":  func(c *Config) { c.MailFrom = "a@b.example, c@d.example" },
 		"DAYBOOK_SMTP_URL":   func(c *Config) { c.SMTPURL = "" },
 	} {
-		cfg := valid
-		change(&cfg)
-		if _, err := New(cfg, nil, nil, nil); err == nil || !strings.Contains(err.Error(), setting) {
+		config := valid
+		change(&config)
+		if _, err := New(config, nil, nil, nil); err == nil || !strings.Contains(err.Error(), setting) {
 			t.Errorf("%s: %v", setting, err)
 		}
 	}
-	cfg := valid
-	cfg.MailFrom = "a@b.example\r\nBcc: c@d.example"
-	if _, err := New(cfg, nil, nil, nil); err == nil {
+	config := valid
+	config.MailFrom = "a@b.example\r\nBcc: c@d.example"
+	if _, err := New(config, nil, nil, nil); err == nil {
 		t.Error("a sender with a line break was accepted")
 	}
 }

@@ -74,9 +74,9 @@ func (w *world) count(t *testing.T, sql string, arguments ...any) (n int) {
 // tell sends what is due, and returns the jobs and the mails.
 func (w *world) tell(t *testing.T) ([]job, []catcher.Message) {
 	t.Helper()
-	cfg := w.config()
-	cfg.Access = w.repo.Access
-	return w.send(t, cfg)
+	config := w.config()
+	config.Access = w.repo.Access
+	return w.send(t, config)
 }
 
 // TestNewDeviceIsNoticed: not the first one and not a known one; the mail tells when,

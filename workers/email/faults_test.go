@@ -62,9 +62,9 @@ func TestRelayFaults(t *testing.T) {
 		}
 		address := listener.Addr().String()
 		_ = listener.Close()
-		cfg := w.config()
-		cfg.SMTPURL = "smtp://" + address + "?tls=none"
-		w.run(t, cfg, w.repo.Account)
+		config := w.config()
+		config.SMTPURL = "smtp://" + address + "?tls=none"
+		w.run(t, config, w.repo.Account)
 		testkit.Await(t, patience, "a second try", func() bool { return w.jobs(t)[0].Tries >= 2 })
 		forward(t, address, w.relay.Addr())
 		if jobs := w.finished(t); jobs[0].Output != "sent" {
@@ -77,9 +77,9 @@ func TestRelayFaults(t *testing.T) {
 		t.Parallel()
 		w := asked(t)
 		relay := startScripted(t, func(s *scripted) { s.rcpt = []string{"550 5.1.1 <" + w.address + "> is unknown here"} })
-		cfg := w.config()
-		cfg.SMTPURL = relay.url()
-		jobs, _ := w.send(t, cfg)
+		config := w.config()
+		config.SMTPURL = relay.url()
+		jobs, _ := w.send(t, config)
 		if jobs[0].State != "cancelled" || !strings.Contains(jobs[0].Output, "550") {
 			t.Errorf("jobs are %s", describe(jobs))
 		}
@@ -89,9 +89,9 @@ func TestRelayFaults(t *testing.T) {
 		t.Parallel()
 		w := asked(t)
 		relay := startScripted(t, func(s *scripted) { s.stallData = 1 })
-		cfg := w.config()
-		cfg.SMTPURL, cfg.Timeout = relay.url(), 300*time.Millisecond
-		jobs, _ := w.send(t, cfg)
+		config := w.config()
+		config.SMTPURL, config.Timeout = relay.url(), 300*time.Millisecond
+		jobs, _ := w.send(t, config)
 		if jobs[0].Output != "sent" || jobs[0].Tries != 2 || relay.count() != 1 {
 			t.Errorf("%d mails, jobs %s; want one at the second try", relay.count(), describe(jobs))
 		}
@@ -101,9 +101,9 @@ func TestRelayFaults(t *testing.T) {
 		t.Parallel()
 		w := asked(t)
 		relay := startScripted(t, func(s *scripted) { s.mailFrom = []string{"530 5.7.0 Authentication required"} })
-		cfg := w.config()
-		cfg.SMTPURL = relay.url()
-		jobs, _ := w.send(t, cfg)
+		config := w.config()
+		config.SMTPURL = relay.url()
+		jobs, _ := w.send(t, config)
 		if jobs[0].Output != "sent" || jobs[0].Tries != 2 {
 			t.Errorf("jobs are %s, want a second try", describe(jobs))
 		}
@@ -116,9 +116,9 @@ func TestMailBecomesUntrueWhileTheRelayIsAway(t *testing.T) {
 	w.activate(t)
 	w.append(t, 0, reset(time.Second))
 	w.react(t)
-	cfg := w.config()
-	cfg.SMTPURL = "smtp://127.0.0.1:1?tls=none"
-	jobs, mails := w.send(t, cfg)
+	config := w.config()
+	config.SMTPURL = "smtp://127.0.0.1:1?tls=none"
+	jobs, mails := w.send(t, config)
 	if len(mails) != 0 || jobs[0].Output != "skipped expired" || jobs[0].Tries < 2 {
 		t.Errorf("%d mails, jobs %s; want several tries, then expired", len(mails), describe(jobs))
 	}

@@ -145,9 +145,9 @@ func (w *world) config() Config {
 }
 
 // run runs a mailer until the test ends.
-func (w *world) run(t *testing.T, cfg Config, fold Fold) {
+func (w *world) run(t *testing.T, config Config, fold Fold) {
 	t.Helper()
-	mailer, err := New(cfg, w.pool, fold, w.tokens)
+	mailer, err := New(config, w.pool, fold, w.tokens)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,9 +164,9 @@ func (w *world) run(t *testing.T, cfg Config, fold Fold) {
 
 // send runs a mailer and returns what became of the jobs, and the mails, oldest
 // first. No secret may have been left behind.
-func (w *world) send(t *testing.T, cfg Config) ([]job, []catcher.Message) {
+func (w *world) send(t *testing.T, config Config) ([]job, []catcher.Message) {
 	t.Helper()
-	w.run(t, cfg, w.repo.Account)
+	w.run(t, config, w.repo.Account)
 	jobs := w.finished(t)
 	mails := w.mails(t)
 	w.checkNothingLeft(t, mails)

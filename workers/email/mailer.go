@@ -40,8 +40,8 @@ type Mailer struct {
 
 // New returns a mailer. It does no I/O. Its errors are one sentence each, naming
 // the setting.
-func New(cfg Config, pool *pgxpool.Pool, account Fold, tokens *token.Maker) (*Mailer, error) {
-	understood, err := cfg.understand()
+func New(config Config, pool *pgxpool.Pool, account Fold, tokens *token.Maker) (*Mailer, error) {
+	understood, err := config.understand()
 	if err != nil {
 		return nil, err
 	}

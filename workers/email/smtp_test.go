@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-func testSender(t *testing.T, cfg Config) *sender {
+func testSender(t *testing.T, config Config) *sender {
 	t.Helper()
-	cfg.PublicURL = publicURL
-	understood, err := cfg.understand()
+	config.PublicURL = publicURL
+	understood, err := config.understand()
 	if err != nil {
 		t.Fatal(err)
 	}

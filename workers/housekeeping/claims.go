@@ -38,7 +38,7 @@ const (
 	maxUnarrived = 1000   // claims in a run
 )
 
-// Task returns the task.
+// Task returns abandon_registrations, which goes on from where its last run ended.
 func (c Claims) Task(every time.Duration) Task {
 	if c.Age == 0 {
 		c.Age = claimAge

@@ -25,7 +25,7 @@ type Credentials struct {
 
 const credentialAge = 24 * time.Hour
 
-// Task returns the task.
+// Task returns sweep_credentials, which counts the hashes that it deleted.
 func (c Credentials) Task(every time.Duration) Task {
 	if c.Age == 0 {
 		c.Age = credentialAge

@@ -21,7 +21,7 @@ type Erasures struct {
 	Commands   *commands.Handler
 }
 
-// Task returns the task.
+// Task returns finish_erasures, which goes on from the place noted in the vault.
 func (e Erasures) Task(every time.Duration) Task {
 	return Task{Name: "finish_erasures", Every: every, Run: e.run}
 }

@@ -22,7 +22,7 @@ type Expire struct {
 
 const expireAfter = 7 * 24 * time.Hour
 
-// Task returns the task.
+// Task returns expire_registrations, which counts the accounts that it ended.
 func (e Expire) Task(every time.Duration) Task {
 	if e.After == 0 {
 		e.After = expireAfter

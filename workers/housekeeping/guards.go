@@ -21,7 +21,7 @@ type Guards struct {
 	Sessions commands.Sessions
 }
 
-// Task returns the task.
+// Task returns settle_guards, which counts the marks that it cleared.
 func (g Guards) Task(every time.Duration) Task {
 	s := &sweep[uuid.UUID, pendingGuard]{find: g.find, key: func(p pendingGuard) uuid.UUID { return p.Account }, each: g.each}
 	return Task{Name: "settle_guards", Every: every, Run: s.run}

@@ -37,7 +37,7 @@ const quarter = 15 * time.Minute
 // note: a store recognises a repeated append without a revision only by them, too.
 const lookedBack = 50
 
-// Task returns the task. It must run more often than windows end, so that none is
+// Task returns note_refused_sign_ins. It must run more often than windows end, so that none is
 // lost to those after it.
 func (r Refused) Task(every time.Duration) Task {
 	s := &sweep[string, throttleRow]{find: r.find, key: func(t throttleRow) string { return t.Key }, each: r.each}

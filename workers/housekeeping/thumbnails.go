@@ -43,7 +43,7 @@ const (
 
 var errViewBehind = errors.New("the view of accounts is behind: nothing is removed")
 
-// Task returns the task.
+// Task returns sweep_thumbnails, which counts the pictures that it removed.
 func (t Thumbnails) Task(every time.Duration) Task {
 	if t.Age == 0 {
 		t.Age = thumbnailAge

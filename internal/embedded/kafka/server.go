@@ -36,30 +36,30 @@ type Server struct {
 }
 
 // Start opens the directory and listens on 127.0.0.1. The broker runs until Stop.
-func Start(cfg Config) (*Server, error) {
-	if cfg.Dir == "" {
+func Start(config Config) (*Server, error) {
+	if config.Dir == "" {
 		return nil, errors.New("a Kafka broker needs a directory")
 	}
-	if cfg.Logger == nil {
-		cfg.Logger = slog.New(slog.DiscardHandler)
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.DiscardHandler)
 	}
-	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+	if err := os.MkdirAll(config.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("create the Kafka directory: %w", err)
 	}
-	lock, err := acquire(filepath.Join(cfg.Dir, "lock"))
+	lock, err := acquire(filepath.Join(config.Dir, "lock"))
 	if err != nil {
 		return nil, err
 	}
 	s := &Server{lock: lock, stopped: make(chan struct{})}
-	if err := s.open(cfg); err != nil {
+	if err := s.open(config); err != nil {
 		_ = lock.Close() // nothing was written to it
 		return nil, err
 	}
 	return s, nil
 }
 
-func (s *Server) open(cfg Config) error {
-	port, err := openPort(filepath.Join(cfg.Dir, "port"), cfg.Logger)
+func (s *Server) open(config Config) error {
+	port, err := openPort(filepath.Join(config.Dir, "port"), config.Logger)
 	if err != nil {
 		return err
 	}
@@ -67,8 +67,8 @@ func (s *Server) open(cfg Config) error {
 		kfake.NumBrokers(1), kfake.ListenFn(port.listen), kfake.ClusterID("daybook"),
 		// Without syncs a record that was acknowledged could be lost, and the
 		// relay would not publish it again.
-		kfake.DataDir(filepath.Join(cfg.Dir, "log")), kfake.SyncWrites(),
-		kfake.WithLogger(brokerLog{cfg.Logger}),
+		kfake.DataDir(filepath.Join(config.Dir, "log")), kfake.SyncWrites(),
+		kfake.WithLogger(brokerLog{config.Logger}),
 	)
 	if err != nil {
 		return fmt.Errorf("start the Kafka broker: %w", err)

@@ -32,16 +32,16 @@ const (
 // Errors: ErrNotInstalled; ErrInUse; a sentence for a cluster of another major
 // version, a directory that holds something else, one that the server's user
 // cannot reach, and a user without a name; else what Postgres printed.
-func Start(ctx context.Context, cfg Config) (*Cluster, error) {
-	if cfg.DataDir != "" || !cfg.Unsafe {
-		return start(ctx, cfg)
+func Start(ctx context.Context, config Config) (*Cluster, error) {
+	if config.DataDir != "" || !config.Unsafe {
+		return start(ctx, config)
 	}
 	directory, err := makeTemporary()
 	if err != nil {
 		return nil, err
 	}
-	cfg.DataDir = filepath.Join(directory, temporaryData)
-	cluster, err := start(ctx, cfg)
+	config.DataDir = filepath.Join(directory, temporaryData)
+	cluster, err := start(ctx, config)
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(directory))
 	}
@@ -49,16 +49,16 @@ func Start(ctx context.Context, cfg Config) (*Cluster, error) {
 	return cluster, nil
 }
 
-func start(ctx context.Context, cfg Config) (*Cluster, error) {
-	cfg, err := cfg.complete()
+func start(ctx context.Context, config Config) (*Cluster, error) {
+	config, err := config.complete()
 	if err != nil {
 		return nil, err
 	}
-	held, err := acquireLock(cfg.DataDir)
+	held, err := acquireLock(config.DataDir)
 	if err != nil {
 		return nil, err
 	}
-	cluster, err := startLocked(ctx, cfg, held)
+	cluster, err := startLocked(ctx, config, held)
 	if err != nil {
 		held.release()
 		return nil, err
@@ -66,12 +66,12 @@ func start(ctx context.Context, cfg Config) (*Cluster, error) {
 	return cluster, nil
 }
 
-func startLocked(ctx context.Context, cfg Config, held *lock) (*Cluster, error) {
-	as, err := serverAccount(os.Getuid(), os.Getgid(), cfg.DataDir)
+func startLocked(ctx context.Context, config Config, held *lock) (*Cluster, error) {
+	as, err := serverAccount(os.Getuid(), os.Getgid(), config.DataDir)
 	if err != nil {
 		return nil, err
 	}
-	if cfg, err = prepare(ctx, cfg, as); err != nil {
+	if config, err = prepare(ctx, config, as); err != nil {
 		return nil, err
 	}
 	if err := held.removeFormerSocket(); err != nil {
@@ -85,8 +85,8 @@ func startLocked(ctx context.Context, cfg Config, held *lock) (*Cluster, error) 
 		removeSocketDirectory(socket)
 		return nil, err
 	}
-	cluster := &Cluster{socket: socket, held: held, logger: cfg.Logger, stopping: make(chan struct{})}
-	if err := cluster.launchUntilOrphansEnd(ctx, cfg, as); err != nil {
+	cluster := &Cluster{socket: socket, held: held, logger: config.Logger, stopping: make(chan struct{})}
+	if err := cluster.launchUntilOrphansEnd(ctx, config, as); err != nil {
 		removeSocketDirectory(socket)
 		return nil, err
 	}
@@ -95,37 +95,37 @@ func startLocked(ctx context.Context, cfg Config, held *lock) (*Cluster, error) 
 }
 
 // prepare leads to a whole cluster of the right version that no server uses.
-func prepare(ctx context.Context, cfg Config, as account) (Config, error) {
-	if err := as.reaches(cfg.DataDir); err != nil {
-		return cfg, err
+func prepare(ctx context.Context, config Config, as account) (Config, error) {
+	if err := as.reaches(config.DataDir); err != nil {
+		return config, err
 	}
-	major, err := clusterMajor(cfg.DataDir)
+	major, err := clusterMajor(config.DataDir)
 	if err != nil {
-		return cfg, err
+		return config, err
 	}
-	if cfg.Binaries, err = chooseBinaries(cfg.Binaries, major, cfg.DataDir); err != nil {
-		return cfg, err
+	if config.Binaries, err = chooseBinaries(config.Binaries, major, config.DataDir); err != nil {
+		return config, err
 	}
-	if err := as.reaches(cfg.Binaries.Postgres); err != nil {
-		return cfg, err
+	if err := as.reaches(config.Binaries.Postgres); err != nil {
+		return config, err
 	}
-	if err := removeUnfinished(cfg.DataDir); err != nil {
-		cfg.Logger.Warn("unfinished cluster not removed", "error", err)
+	if err := removeUnfinished(config.DataDir); err != nil {
+		config.Logger.Warn("unfinished cluster not removed", "error", err)
 	}
 	if major == 0 {
-		return cfg, createCluster(ctx, cfg, as)
+		return config, createCluster(ctx, config, as)
 	}
-	return cfg, awaitFormer(ctx, cfg.DataDir)
+	return config, awaitFormer(ctx, config.DataDir)
 }
 
 // launchUntilOrphansEnd starts the server, again if sessions of a killed server
 // still hold its shared memory: they end by themselves when they notice.
-func (c *Cluster) launchUntilOrphansEnd(ctx context.Context, cfg Config, as account) error {
+func (c *Cluster) launchUntilOrphansEnd(ctx context.Context, config Config, as account) error {
 	deadline := time.Now().Add(orphanPatience)
 	ticker := time.NewTicker(10 * pollInterval)
 	defer ticker.Stop()
 	for {
-		said, err := c.launch(ctx, cfg, as)
+		said, err := c.launch(ctx, config, as)
 		if err == nil || ctx.Err() != nil || time.Now().After(deadline) ||
 			!strings.Contains(said.String(), "pre-existing shared memory block") {
 			return err
@@ -134,11 +134,11 @@ func (c *Cluster) launchUntilOrphansEnd(ctx context.Context, cfg Config, as acco
 	}
 }
 
-func (c *Cluster) launch(ctx context.Context, cfg Config, as account) (*output, error) {
-	said := &output{logger: cfg.Logger}
+func (c *Cluster) launch(ctx context.Context, config Config, as account) (*output, error) {
+	said := &output{logger: config.Logger}
 	// It outlives the start; Stop and the kernel end it.
-	cmd := exec.CommandContext(context.WithoutCancel(ctx), cfg.Binaries.Postgres, serverArguments(cfg, c.socket)...)
-	cmd.Dir, cmd.Stderr, cmd.Stdout = cfg.DataDir, said, said
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), config.Binaries.Postgres, serverArguments(config, c.socket)...)
+	cmd.Dir, cmd.Stderr, cmd.Stdout = config.DataDir, said, said
 	server, err := startProcess(cmd, as, syscall.SIGINT)
 	if err != nil {
 		return said, fmt.Errorf("start postgres: %w", err)
@@ -154,16 +154,16 @@ func (c *Cluster) launch(ctx context.Context, cfg Config, as account) (*output, 
 
 // serverArguments keeps errors of clients out of the server's log: their messages
 // quote values. What the server itself has to say is of level LOG and above.
-func serverArguments(cfg Config, socket string) []string {
+func serverArguments(config Config, socket string) []string {
 	settings := []string{
 		"listen_addresses=", "unix_socket_directories=" + socket, "unix_socket_permissions=0700", "port=5432",
 		"max_connections=200", "log_min_messages=log", "log_min_error_statement=panic", "log_checkpoints=off",
 		"log_timezone=UTC", "timezone=UTC",
 	}
-	if cfg.Unsafe {
+	if config.Unsafe {
 		settings = append(settings, "fsync=off", "synchronous_commit=off", "full_page_writes=off")
 	}
-	arguments := []string{"-D", cfg.DataDir}
+	arguments := []string{"-D", config.DataDir}
 	for _, setting := range settings {
 		arguments = append(arguments, "-c", setting)
 	}

@@ -53,7 +53,7 @@ func (c Config) validate() error {
 
 // Server is a running S3 server.
 type Server struct {
-	cfg      Config
+	config   Config
 	listener net.Listener
 	server   *http.Server
 	served   chan error
@@ -63,18 +63,18 @@ type Server struct {
 
 // Start opens the directory and listens on a free port of 127.0.0.1. ctx bounds
 // the start only; the server runs until Stop.
-func Start(ctx context.Context, cfg Config) (*Server, error) {
-	if err := cfg.validate(); err != nil {
+func Start(ctx context.Context, config Config) (*Server, error) {
+	if err := config.validate(); err != nil {
 		return nil, err
 	}
-	if cfg.Logger == nil {
-		cfg.Logger = slog.New(slog.DiscardHandler)
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.DiscardHandler)
 	}
-	storage, err := openDisk(cfg.Dir)
+	storage, err := openDisk(config.Dir)
 	if err != nil {
 		return nil, err
 	}
-	err = storage.CreateBucket(ctx, cfg.Bucket)
+	err = storage.CreateBucket(ctx, config.Bucket)
 	if err != nil && !gofakes3.HasErrorCode(err, gofakes3.ErrBucketAlreadyExists) {
 		return nil, err
 	}
@@ -83,23 +83,23 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen for S3: %w", err)
 	}
-	s := &Server{cfg: cfg, listener: listener, server: webServer(cfg, storage), served: make(chan error, 1)}
+	s := &Server{config: config, listener: listener, server: webServer(config, storage), served: make(chan error, 1)}
 	go func() { s.served <- s.server.Serve(listener) }()
 	return s, nil
 }
 
-func webServer(cfg Config, storage *disk) *http.Server {
+func webServer(config Config, storage *disk) *http.Server {
 	protocol := gofakes3.New(storage,
-		gofakes3.WithV4Auth(map[string]string{cfg.AccessKey: cfg.SecretKey}),
+		gofakes3.WithV4Auth(map[string]string{config.AccessKey: config.SecretKey}),
 		gofakes3.WithoutVersioning(),
 		gofakes3.WithIntegrityCheck(true),
-		gofakes3.WithLogger(protocolLog{cfg.Logger}),
+		gofakes3.WithLogger(protocolLog{config.Logger}),
 	)
 	return &http.Server{
 		Handler:           bounded(protocol.Server()),
 		ReadHeaderTimeout: headTimeout, ReadTimeout: requestTimeout, WriteTimeout: requestTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: maxHeadBytes,
-		ErrorLog:       slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelDebug),
+		ErrorLog:       slog.NewLogLogger(config.Logger.Handler(), slog.LevelDebug),
 	}
 }
 
@@ -118,8 +118,8 @@ func bounded(next http.Handler) http.Handler {
 // URL returns the address, with its keys, in the form of DAYBOOK_S3_URL.
 func (s *Server) URL() string {
 	address := url.URL{
-		Scheme: "http", User: url.UserPassword(s.cfg.AccessKey, s.cfg.SecretKey),
-		Host: s.listener.Addr().String(), Path: "/" + s.cfg.Bucket, RawQuery: "region=us-east-1",
+		Scheme: "http", User: url.UserPassword(s.config.AccessKey, s.config.SecretKey),
+		Host: s.listener.Addr().String(), Path: "/" + s.config.Bucket, RawQuery: "region=us-east-1",
 	}
 	return address.String()
 }

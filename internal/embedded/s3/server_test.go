@@ -300,9 +300,9 @@ func TestBadConfigurationIsRefused(t *testing.T) {
 		"no directory": func(c *s3.Config) { c.Dir = "" }, "no key": func(c *s3.Config) { c.AccessKey = "" },
 		"no secret": func(c *s3.Config) { c.SecretKey = "" }, "bad bucket": func(c *s3.Config) { c.Bucket = "../up" },
 	} {
-		cfg := good
-		change(&cfg)
-		if _, err := s3.Start(t.Context(), cfg); err == nil {
+		config := good
+		change(&config)
+		if _, err := s3.Start(t.Context(), config); err == nil {
 			t.Errorf("%s was accepted", name)
 		}
 	}

@@ -13,9 +13,9 @@ import (
 )
 
 // site serves the mailbox over real HTTP.
-func site(t *testing.T, cfg catcher.Config) (*catcher.Server, *httptest.Server) {
+func site(t *testing.T, config catcher.Config) (*catcher.Server, *httptest.Server) {
 	t.Helper()
-	server := start(t, cfg)
+	server := start(t, config)
 	web := httptest.NewServer(server.Handler())
 	t.Cleanup(web.Close)
 	return server, web

@@ -15,13 +15,13 @@ import (
 	catcher "daybook/internal/embedded/smtp"
 )
 
-func start(t *testing.T, cfg catcher.Config) *catcher.Server {
+func start(t *testing.T, config catcher.Config) *catcher.Server {
 	t.Helper()
-	if cfg.Dir == "" {
-		cfg.Dir = t.TempDir()
+	if config.Dir == "" {
+		config.Dir = t.TempDir()
 	}
-	cfg.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
-	server, err := catcher.Start(t.Context(), cfg)
+	config.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
+	server, err := catcher.Start(t.Context(), config)
 	must(t, err)
 	t.Cleanup(func() { must(t, server.Stop(context.Background())) })
 	return server

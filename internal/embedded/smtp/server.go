@@ -48,17 +48,17 @@ type Server struct {
 
 // Start opens the Maildir and listens on a free port of 127.0.0.1. ctx bounds the
 // start only; the server runs until Stop.
-func Start(ctx context.Context, cfg Config) (*Server, error) {
-	if cfg.Dir == "" {
+func Start(ctx context.Context, config Config) (*Server, error) {
+	if config.Dir == "" {
 		return nil, errors.New("a mail catcher needs a directory")
 	}
-	if cfg.Capacity <= 0 {
-		cfg.Capacity = 10_000
+	if config.Capacity <= 0 {
+		config.Capacity = 10_000
 	}
-	if cfg.Logger == nil {
-		cfg.Logger = slog.New(slog.DiscardHandler)
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.DiscardHandler)
 	}
-	mailbox, err := openMaildir(cfg.Dir, cfg.Capacity)
+	mailbox, err := openMaildir(config.Dir, config.Capacity)
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +67,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen for mail: %w", err)
 	}
-	s := &Server{mailbox: mailbox, anyHost: cfg.AnyHost, logger: cfg.Logger, listener: listener, served: make(chan error, 1)}
+	s := &Server{mailbox: mailbox, anyHost: config.AnyHost, logger: config.Logger, listener: listener, served: make(chan error, 1)}
 	s.server = s.protocolServer()
 	go func() { s.served <- s.server.Serve(listener) }()
 	return s, nil
