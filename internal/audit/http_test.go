@@ -182,6 +182,27 @@ func TestPages(t *testing.T) {
 	}
 }
 
+// TestALimitEndsBeforeWhatItLeavesOut: what a client asks for behind the trailer of
+// a page goes on where the page ended.
+func TestALimitEndsBeforeWhatItLeavesOut(t *testing.T) {
+	t.Parallel()
+	s := newStand(t)
+	token := s.token(apitoken.ReadAudit)
+	s.fill(10, "")
+	cursor := s.cursors.At(0)
+	for range 10 {
+		response := s.get(token, after(cursor)+"&type=SignInRefused&limit=1")
+		read, whole, err := cut(response.Body, 1<<20)
+		lines := parseLines(t, read)
+		if len(lines) != 1 || !whole || err != nil {
+			t.Fatalf("a page of %d lines, %v", len(lines), err)
+		}
+		if cursor = response.Trailer.Get("Daybook-Cursor"); cursor != lines[0].Cursor {
+			t.Fatal("the trailer leads beyond the page's last line")
+		}
+	}
+}
+
 func TestReadersAreBounded(t *testing.T) {
 	t.Parallel()
 	s := newStand(t, single)

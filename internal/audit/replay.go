@@ -32,6 +32,9 @@ const (
 type Batch struct {
 	Lines    []Rendered
 	Position uint64
+	// CaughtUp says that with this batch all that the store had at a time has been
+	// considered.
+	CaughtUp bool
 }
 
 // Rendered is one event as JSON, with its place.
@@ -159,8 +162,11 @@ func (p *Replay) next(ctx context.Context, subscription *eventstore.Subscription
 // that all that was there at the beginning has been seen.
 func (p *Replay) take(ctx context.Context, items []eventstore.Item) (_ Batch, ended bool, err error) {
 	var wanted []event
+	caughtUp := false
 	for _, item := range items {
-		ended = ended || item.CaughtUp && !p.query.Follow
+		caughtUp = caughtUp || item.CaughtUp
+		// Behind a limit there may be more of it: that is not seen.
+		ended = ended || item.CaughtUp && !p.query.Follow && !p.full()
 		switch {
 		case ended || p.done():
 		case item.Event == nil:
@@ -179,7 +185,7 @@ func (p *Replay) take(ctx context.Context, items []eventstore.Item) (_ Batch, en
 		p.position = max(p.position, p.tail)
 	}
 	lines, err := p.render(ctx, wanted)
-	return Batch{Lines: lines, Position: p.position}, ended, err
+	return Batch{Lines: lines, Position: p.position, CaughtUp: caughtUp}, ended, err
 }
 
 func (p *Replay) render(ctx context.Context, events []event) ([]Rendered, error) {
