@@ -94,7 +94,7 @@ func (b *backends) startNode(logger *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("make a directory for the event store's socket: %w", err)
 	}
-	b.socket = filepath.Join(dir, "events.sock")
+	b.socket = filepath.Join(dir, socketName)
 	var network net.ListenConfig
 	listener, err := network.Listen(context.Background(), "unix", b.socket)
 	if err != nil {

@@ -17,6 +17,13 @@ type dataDir struct {
 	lock *os.File
 }
 
+const (
+	// runFile is what a running service tells of itself, in the data directory.
+	runFile = "run.json"
+	// socketName is the event store's socket, in a temporary directory of its own.
+	socketName = "events.sock"
+)
+
 var errInUse = errors.New("is in use by another process")
 
 // openDataDir creates the directory and locks it. The lock ends with the
@@ -38,13 +45,30 @@ func openDataDir(path string) (*dataDir, error) {
 		_ = lock.Close()
 		return nil, fmt.Errorf("DAYBOOK_DATA_DIR %s %w", absolute, errInUse)
 	}
-	return &dataDir{absolute, lock}, nil
+	d := &dataDir{absolute, lock}
+	d.sweep()
+	return d, nil
+}
+
+// sweep removes what a killed process left: what it told of itself, which is true no
+// more, and the directory of its socket, if nothing else is in it.
+func (d *dataDir) sweep() {
+	content, err := os.ReadFile(d.join(runFile))
+	if err != nil {
+		return
+	}
+	var former running
+	if json.Unmarshal(content, &former) == nil && filepath.Base(former.EventStoreSocket) == socketName {
+		_ = os.Remove(former.EventStoreSocket)
+		_ = os.Remove(filepath.Dir(former.EventStoreSocket))
+	}
+	_ = os.Remove(d.join(runFile)) // written anew when the service is ready
 }
 
 func (d *dataDir) join(name string) string { return filepath.Join(d.path, name) }
 
 func (d *dataDir) close() error {
-	err := os.Remove(d.join("run.json"))
+	err := os.Remove(d.join(runFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}
@@ -92,5 +116,5 @@ func (d *dataDir) announce(r running) error {
 	if err != nil {
 		return err
 	}
-	return writeSynced(d.join("run.json"), content)
+	return writeSynced(d.join(runFile), content)
 }

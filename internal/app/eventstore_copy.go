@@ -109,7 +109,7 @@ func (e *endpoint) serve(i *invocation, path string, create bool) (socket string
 	if e.dir, err = os.MkdirTemp("", "daybook-"); err != nil {
 		return "", errors.Join(err, e.close())
 	}
-	socket = filepath.Join(e.dir, "events.sock")
+	socket = filepath.Join(e.dir, socketName)
 	var config net.ListenConfig
 	listener, err := config.Listen(i.ctx, "unix", socket)
 	if err != nil {

@@ -97,7 +97,7 @@ func mayEmbed(s Settings) error {
 // attach finds the stand-ins of the service that runs on the data directory, and
 // puts the address of its database into the settings.
 func attach(s *Settings) (*backends, error) {
-	content, err := os.ReadFile(filepath.Join(s.DataDir, "run.json"))
+	content, err := os.ReadFile(filepath.Join(s.DataDir, runFile))
 	if err != nil {
 		return nil, fmt.Errorf("DAYBOOK_DATA_DIR is in use by a service that is not ready yet; try again in a moment: %w", err)
 	}

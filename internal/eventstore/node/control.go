@@ -75,9 +75,10 @@ func listenControl(dir string) (listener net.Listener, remove func() error, err 
 	if err != nil {
 		return nil, nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	remove = func() error { return errors.Join(forget(), os.RemoveAll(dir)) }
+	remove = func() error { return os.RemoveAll(dir) }
 	listener, err = net.ListenUnix("unix", &net.UnixAddr{Net: "unix", Name: filepath.Join(short, controlSocket)})
-	if err != nil {
+	// The socket lies in dir: nobody who kills us can leave the way to it behind.
+	if err := errors.Join(err, forget()); err != nil {
 		return nil, nil, errors.Join(err, remove())
 	}
 	return listener, remove, nil
