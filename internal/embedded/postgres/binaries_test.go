@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// install puts executables that print a version where a package would.
-func install(t *testing.T, directory, version string) {
+// putServer puts executables that print a version where a package would.
+func putServer(t *testing.T, directory, version string) {
 	t.Helper()
 	script := fmt.Sprintf("#!/bin/sh\necho 'postgres (PostgreSQL) %s'\n", version)
 	if err := os.MkdirAll(directory, 0o755); err != nil {
@@ -40,12 +40,12 @@ func TestDiscoveryOrdersByNumberAndSkipsOld(t *testing.T) {
 	for directory, version := range map[string]string{
 		"9": "9.6.24", "13": "13.2", "14": "14.1 (Debian 14.1-1)", "18": "18beta1", "100": "100.0", "damaged": "?",
 	} {
-		install(t, filepath.Join(base, directory, "bin"), version)
+		putServer(t, filepath.Join(base, directory, "bin"), version)
 	}
 	if err := os.Remove(filepath.Join(base, "18", "bin", "initdb")); err != nil {
 		t.Fatal(err)
 	}
-	install(t, filepath.Join(base, "17", "bin"), "17.4")
+	putServer(t, filepath.Join(base, "17", "bin"), "17.4")
 	got := majors(installedIn([]string{filepath.Join(base, "*", "bin")}))
 	if want := []int{100, 17, 14}; !slices.Equal(got, want) {
 		t.Errorf("found %v, not %v", got, want)
@@ -54,8 +54,8 @@ func TestDiscoveryOrdersByNumberAndSkipsOld(t *testing.T) {
 
 func TestPathComesFirstWithSymlinksResolved(t *testing.T) {
 	base := t.TempDir()
-	install(t, filepath.Join(base, "15", "bin"), "15.1")
-	install(t, filepath.Join(base, "16", "bin"), "16.1")
+	putServer(t, filepath.Join(base, "15", "bin"), "15.1")
+	putServer(t, filepath.Join(base, "16", "bin"), "16.1")
 	links := filepath.Join(base, "links")
 	if err := os.Mkdir(links, 0o755); err != nil {
 		t.Fatal(err)
@@ -83,7 +83,7 @@ func TestGlobsAreWellFormed(t *testing.T) {
 
 func TestClusterChoosesItsOwnVersion(t *testing.T) {
 	base := t.TempDir()
-	install(t, filepath.Join(base, "bin"), "15.1")
+	putServer(t, filepath.Join(base, "bin"), "15.1")
 	t.Setenv("PATH", filepath.Join(base, "bin")+":/bin")
 	chosen, err := chooseBinaries(Binaries{}, 15, "/data")
 	if err != nil || chosen.Major != 15 {
@@ -122,8 +122,30 @@ func TestInstallRunsThePackageManager(t *testing.T) {
 	if !strings.Contains(string(content), "install -y --no-install-recommends postgresql noninteractive") {
 		t.Errorf("it was called as %q", content)
 	}
-	if !strings.Contains(out.String(), "apt-get update\n") {
-		t.Errorf("the user was told %q", out.String())
+	if said := out.String(); !strings.HasPrefix(said, "No Postgres server of version 14 or newer is installed.") || !strings.Contains(said, "apt-get update\n") {
+		t.Errorf("the user was told %q", said)
+	}
+}
+
+// TestInstallNamesTheCommand: who may not install is told in one sentence what is
+// missing and what to run.
+func TestInstallNamesTheCommand(t *testing.T) {
+	record := packageManager(t, "apt-get", "sudo")
+	sudo := filepath.Join(filepath.Dir(record), "sudo")
+	if err := os.WriteFile(sudo, []byte("#!/bin/sh\nexit 1\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, asks := range []bool{true, false} { // for a password; or there is no sudo at all
+		var out bytes.Buffer
+		err := install(context.Background(), &out, 1000)
+		const command = "apt-get update && apt-get install -y --no-install-recommends postgresql;"
+		if !errors.Is(err, ErrCannotInstall) || !strings.Contains(err.Error(), "no Postgres server") || !strings.Contains(err.Error(), command) || strings.Contains(err.Error(), "\n") || out.Len() > 0 {
+			t.Errorf("sudo that asks %v: it says %v, and printed %q", asks, err, out.String())
+		}
+		_ = os.Remove(sudo)
+	}
+	if _, err := os.Stat(record); err == nil {
+		t.Error("the package manager was called")
 	}
 }
 

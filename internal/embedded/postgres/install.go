@@ -12,7 +12,7 @@ import (
 
 // ErrCannotInstall is returned when this machine has no package manager that we
 // know, or the user may not use it without a password.
-var ErrCannotInstall = errors.New("a Postgres server cannot be installed from here")
+var ErrCannotInstall = errors.New("no Postgres server of version 14 or newer is installed, and none can be installed from here")
 
 // manager is one package manager and the commands that install a server with it.
 type manager struct {
@@ -55,17 +55,21 @@ func withSudo(steps [][]string) [][]string {
 	return elevated
 }
 
-// Install runs InstallCommand and writes what it runs, and what that prints, to
-// out. It asks nothing: without root or passwordless sudo it returns
-// ErrCannotInstall, wrapped with the command that the user may run.
-func Install(ctx context.Context, out io.Writer) error {
-	steps := InstallCommand()
+// Install says on out that there is no server, runs InstallCommand, and writes what it
+// runs, and what that prints, to out. It asks nothing: without root or passwordless sudo
+// it returns ErrCannotInstall, in one sentence with the command that the user may run.
+func Install(ctx context.Context, out io.Writer) error { return install(ctx, out, os.Getuid()) }
+
+func install(ctx context.Context, out io.Writer, uid int) error {
+	steps := installCommand(uid)
 	if len(steps) == 0 {
-		return fmt.Errorf("%w: no known package manager (apt-get, apk, dnf, brew) was found", ErrCannotInstall)
+		return fmt.Errorf("%w: install one (such as by apt-get install postgresql, or brew install postgresql@17) or set DAYBOOK_DATABASE_URL", ErrCannotInstall)
 	}
 	if steps[0][0] == "sudo" && exec.CommandContext(ctx, "sudo", "-n", "true").Run() != nil {
-		last := steps[len(steps)-1]
-		return fmt.Errorf("%w: root is needed; run: sudo %s", ErrCannotInstall, strings.Join(last[2:], " "))
+		return fmt.Errorf("%w: run as root: %s; or set DAYBOOK_DATABASE_URL", ErrCannotInstall, asRoot(steps))
+	}
+	if _, err := fmt.Fprintln(out, "No Postgres server of version 14 or newer is installed. Installing one:"); err != nil {
+		return fmt.Errorf("announce the installation: %w", err)
 	}
 	for _, step := range steps {
 		if err := runStep(ctx, out, step); err != nil {
@@ -73,6 +77,15 @@ func Install(ctx context.Context, out io.Writer) error {
 		}
 	}
 	return nil
+}
+
+// asRoot is what root types for steps that withSudo made.
+func asRoot(steps [][]string) string {
+	lines := make([]string, len(steps))
+	for i, step := range steps {
+		lines[i] = strings.Join(step[2:], " ")
+	}
+	return strings.Join(lines, " && ")
 }
 
 func runStep(ctx context.Context, out io.Writer, step []string) error {
