@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"daybook/domain"
+	"daybook/internal/testkit"
 )
 
 const (
@@ -24,6 +25,7 @@ const (
 // service is a Server over memory, with what it logged.
 type service struct {
 	*memory
+	tb      testing.TB
 	handler http.Handler
 	log     *logBuffer
 }
@@ -62,7 +64,7 @@ func newService(t *testing.T, change ...func(*Server)) service {
 	for _, f := range change {
 		f(server)
 	}
-	return service{m, server.Handler(), log}
+	return service{m, t, server.Handler(), log}
 }
 
 func seedContract(s *Server) { s.Config.Contract = ContractSeed }
@@ -76,11 +78,21 @@ func (s service) do(method, path, body string, header ...string) *httptest.Respo
 	return s.send(r)
 }
 
+// send holds the answer against the description.
 func (s service) send(r *http.Request) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
 	s.handler.ServeHTTP(w, r)
+	described, err := description()
+	if err == nil {
+		err = described.Fits(r, w.Code, w.Header(), w.Body.Bytes())
+	}
+	if err != nil {
+		s.tb.Error(err)
+	}
 	return w
 }
+
+var description = sync.OnceValues(func() (*testkit.Description, error) { return testkit.ReadDescription(Description()) })
 
 func (s service) post(path, body string, header ...string) *httptest.ResponseRecorder {
 	return s.do("POST", path, body, append([]string{"Content-Type", "application/json"}, header...)...)

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -147,7 +148,22 @@ func (s *stand) lines(token, query string) []audit.Line {
 	if err != nil || response.StatusCode != http.StatusOK {
 		s.tb.Fatalf("replay: %d %v: %s", response.StatusCode, err, body)
 	}
+	fits(s.tb, response, body)
 	return parseLines(s.tb, string(body))
+}
+
+var description = sync.OnceValues(func() (*testkit.Description, error) { return testkit.ReadDescription(api.Description()) })
+
+// fits holds an answer against the description.
+func fits(tb testing.TB, response *http.Response, body []byte) {
+	tb.Helper()
+	described, err := description()
+	if err == nil {
+		err = described.Fits(response.Request, response.StatusCode, response.Header, body)
+	}
+	if err != nil {
+		tb.Error(err)
+	}
 }
 
 func parseLines(tb testing.TB, body string) []audit.Line {
@@ -244,8 +260,13 @@ func types(lines []audit.Line) string {
 // problemOf checks a refusal and returns its code.
 func problemOf(tb testing.TB, response *http.Response, status int) string {
 	tb.Helper()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	fits(tb, response, body)
 	var p struct{ Code, Error string }
-	err := json.NewDecoder(response.Body).Decode(&p)
+	err = json.Unmarshal(body, &p)
 	if err != nil || response.StatusCode != status || response.Header.Get("Content-Type") != "application/problem+json" || p.Error == "" {
 		tb.Errorf("%d %s %v, want the problem %d", response.StatusCode, p, err, status)
 	}
