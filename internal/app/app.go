@@ -65,6 +65,7 @@ type App struct {
 	metricsListener net.Listener // nil for none
 	consumers       []*watched   // those of this process
 	mailer          *email.Mailer
+	brokers         func(context.Context) error // asks Kafka; nil without the relay
 	health          *health
 }
 

@@ -102,11 +102,14 @@ func (a *App) newHealth() *health {
 		h.probes = append(h.probes, probe{"smtp", true, answers(a.mailer.Ping)},
 			probe{"mail_queue", true, func(ctx context.Context) partState { return mailQueue(ctx, a.parts.pool) }})
 	}
+	if a.brokers != nil {
+		// While Kafka is away events wait: that is no reason to take the API out of
+		// service.
+		h.probes = append(h.probes, probe{"kafka", !a.roles.API, answers(a.brokers)})
+	}
 	lags := &lags{parts: a.parts, quiet: map[string]uint64{}}
 	for _, name := range consumerNames(a.settings) {
 		w := a.watched(name)
-		// While Kafka is away events wait: that is no reason to take the API out of
-		// service.
 		here := w != nil && (name != relay.CheckpointName || !a.roles.API)
 		h.probes = append(h.probes, probe{name, here, func(ctx context.Context) partState { return consumerState(ctx, lags, name, w) }})
 	}

@@ -51,6 +51,7 @@ func (a *App) relay() (func(context.Context) error, error) {
 	if err != nil {
 		return nil, fmt.Errorf("DAYBOOK_KAFKA_URL: %w", err)
 	}
+	a.brokers = r.Ping
 	publish := a.consume(consumer{name: relay.CheckpointName, batch: true, start: r.Start, handle: r.Handle})
 	return func(ctx context.Context) error {
 		err := publish(ctx)

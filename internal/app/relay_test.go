@@ -3,6 +3,7 @@ package app_test
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -181,6 +182,9 @@ func TestKafkaAway(t *testing.T) {
 	s := start(t, settings)
 	b := s.signedIn("ann@example.com")
 	testkit.Await(t, 20*time.Second, "the relay counts as not well", func() bool { return !s.readiness().parts["reactor:relay"].OK })
+	if state := s.readiness().parts["kafka"]; state.OK || state.State != "no_answer" {
+		t.Errorf("Kafka is shown as %+v", state)
+	}
 	want(t, b.patch(map[string]string{"first_name": "Anna"}, nil), http.StatusOK, "", "")
 	if a := b.get("/readyz"); a.Status != http.StatusOK {
 		t.Errorf("without Kafka the service is not ready: %s", a.Body)
@@ -193,7 +197,41 @@ func TestKafkaAway(t *testing.T) {
 	if got := strings.Join(types(all, all[0].Subject), " "); got != "registered activation_requested activated signed_in profile_updated" {
 		t.Errorf("the topic tells %s", got)
 	}
-	testkit.Await(t, 20*time.Second, "the relay is well", func() bool { return s.readiness().parts["reactor:relay"].OK })
+	testkit.Await(t, 20*time.Second, "the relay is well", func() bool {
+		parts := s.readiness().parts
+		return parts["reactor:relay"].OK && parts["kafka"].OK
+	})
+}
+
+// TestRelayAloneNeedsKafka: a process that only publishes is not ready while no broker
+// answers, though no event waits.
+func TestRelayAloneNeedsKafka(t *testing.T) {
+	t.Parallel()
+	settings := settings(t)
+	settings.KafkaURL, settings.MetricsAddr = "kafka://"+closedPort(t), "127.0.0.1:0"
+	t.Run("first start", func(t *testing.T) { start(t, settings) })
+	a, err := app.Open(t.Context(), settings, app.Roles{Relay: true}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- a.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	response, err := http.Get("http://" + a.MetricsAddr() + "/readyz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != http.StatusServiceUnavailable || !strings.Contains(string(body), `"kafka":{"ok":false,"state":"no_answer"}`) {
+		t.Errorf("it answers %d %s (%v)", response.StatusCode, body, err)
+	}
 }
 
 // TestRelayWithoutCheckpoint: a relay whose place is lost does not guess one.

@@ -57,6 +57,9 @@ func (r *Relay) Start(ctx context.Context) (after uint64, err error) {
 	return r.checkpoint.Position, err
 }
 
+// Ping returns nil if a broker answers.
+func (r *Relay) Ping(ctx context.Context) error { return r.publisher.Ping(ctx) }
+
 // Close gives the connections to the brokers back. The error is that of a write
 // whose end was not waited for; what it was to write is not passed by the
 // checkpoint.
