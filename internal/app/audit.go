@@ -29,7 +29,7 @@ func (p *parts) auditor(logger *slog.Logger) (*audit.Reader, error) {
 
 type auditCommand struct {
 	Export auditExportCommand `cmd:"" help:"Write what happened to a file."`
-	Tail   auditTailCommand   `cmd:"" help:"Print what happens from now on."`
+	Tail   auditTailCommand   `cmd:"" help:"Print what happens from now on, or behind a cursor."`
 	Head   auditHeadCommand   `cmd:"" help:"Print the head of the chain over all events, and compare the store with an earlier one."`
 	Verify auditVerifyCommand `cmd:"" help:"Check an export, and compare it with heads that were kept elsewhere. Needs no service and no keys."`
 }
@@ -71,10 +71,11 @@ type auditTailCommand struct{ auditFilter }
 func (c auditTailCommand) Run(i *invocation) error {
 	return i.replay(c.auditFilter, "TailAudit", func(q *audit.Query) {
 		q.Follow, q.FromEnd = true, c.After == ""
-	}, func(ctx context.Context, replay *audit.Replay, _ audit.Cursors) error {
+	}, func(ctx context.Context, replay *audit.Replay, cursors audit.Cursors) error {
+		p := &progress{out: i.notes, from: replay.Position(), tail: replay.Tail(), position: replay.Position()}
 		for batch, err := range replay.Batches(ctx) {
 			if errors.Is(err, context.Canceled) {
-				return nil
+				break
 			}
 			if err != nil {
 				return err
@@ -82,8 +83,10 @@ func (c auditTailCommand) Run(i *invocation) error {
 			if err := writeLines(i.out, batch); err != nil {
 				return err
 			}
+			p.followed(batch)
 		}
-		return nil
+		_, err := fmt.Fprintf(i.notes, "%d events. What comes later: --after %s\n", p.events, cursors.At(p.position))
+		return err
 	})
 }
 
@@ -124,6 +127,25 @@ type progress struct {
 	tail   uint64
 	events int
 	next   time.Time
+
+	// Of a tail: up to where lines were written, and whether that was all at a time.
+	position uint64
+	live     bool
+}
+
+// followed tells of what was there when a tail began, as an export does, and is silent
+// then: what comes is seen.
+func (p *progress) followed(batch audit.Batch) {
+	p.position = batch.Position
+	if !p.live && !batch.CaughtUp && p.position < p.tail {
+		p.seen(batch)
+		return
+	}
+	p.events += len(batch.Lines)
+	if !p.live && batch.CaughtUp {
+		p.live = true
+		_, _ = fmt.Fprintf(p.out, "%d events so far; what happens from now on follows, until Ctrl-C\n", p.events)
+	}
 }
 
 func (p *progress) seen(batch audit.Batch) {

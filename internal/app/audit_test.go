@@ -115,6 +115,7 @@ func TestAuditConsole(t *testing.T) {
 		t.Error("an export was overwritten")
 	}
 	tail(t, s, running)
+	tailBehind(t, s, strings.SplitN(lines, "\n", 2)[0])
 	stop()
 
 	_, cursor, _ := strings.Cut(strings.TrimSpace(notes), "--after ")
@@ -161,6 +162,29 @@ func tail(t *testing.T, s app.Settings, running *service) {
 	var line struct{ Type string }
 	if err := json.Unmarshal([]byte(out.String()), &line); err != nil || line.Type != "AccountRegistered" {
 		t.Errorf("tail printed %s", out.String())
+	}
+}
+
+// tailBehind follows from a line that is long past: how far it has caught up is told,
+// and at the end where to go on.
+func tailBehind(t *testing.T, s app.Settings, line string) {
+	t.Helper()
+	var begin struct{ Cursor string }
+	if err := json.Unmarshal([]byte(line), &begin); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var out, notes logBuffer
+	ended := make(chan error, 1)
+	go func() { ended <- consoleWith(ctx, s, &out, &notes, "audit", "tail", "--after", begin.Cursor) }()
+	testkit.Await(t, 10*time.Second, "tail has caught up", func() bool { return strings.Contains(notes.String(), "events so far;") })
+	cancel()
+	if err := <-ended; err != nil {
+		t.Errorf("tail: %v", err)
+	}
+	_, next, told := strings.Cut(strings.TrimSpace(notes.String()), "What comes later: --after ")
+	if !told || next == begin.Cursor || strings.Count(out.String(), "\n") < 5 {
+		t.Errorf("tail printed %s and told %s", out.String(), notes.String())
 	}
 }
 
