@@ -163,6 +163,9 @@ func (a *App) Describe(out io.Writer) {
 	if a.backends.mail != nil {
 		fmt.Fprintf(out, "  mail      %s/dev/mailbox/\n", a.settings.PublicURL)
 	}
+	if addr := a.MetricsAddr(); addr != "" {
+		fmt.Fprintf(out, "  metrics   http://%s/metrics\n", addr)
+	}
 	if embedded := a.backends.embedded(); len(embedded) > 0 {
 		fmt.Fprintf(out, "  embedded  %s; data in %s\n", strings.Join(embedded, ", "), a.backends.dir.path)
 	}

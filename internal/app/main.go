@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -58,16 +59,24 @@ func Main(ctx context.Context, args []string, out, logs io.Writer) error {
 	if err != nil {
 		return err
 	}
-	parsed, err := parser.Parse(args)
+	parsed, err := parser.Parse(asFlag(args))
 	if exited >= 0 { // help was printed
 		return nil
 	}
 	if err != nil {
-		return err
+		return fmt.Errorf("%w; see daybook --help", err)
 	}
 	line.KeyFiles = keyFiles()
 	logger := slog.New(slog.NewJSONHandler(logs, &slog.HandlerOptions{Level: line.logLevel()}))
 	return parsed.Run(&invocation{ctx, &line.Settings, out, logs, logger})
+}
+
+// asFlag makes a flag of the word help, which many type instead.
+func asFlag(args []string) []string {
+	if len(args) == 0 || args[0] != "help" {
+		return args
+	}
+	return append(slices.Clone(args[1:]), "--help")
 }
 
 type serveCommand struct{}
@@ -141,12 +150,14 @@ func (c migrateCommand) Run(i *invocation) error {
 
 type configCommand struct{}
 
+// Run prints the settings with what follows from others, and then what is wrong.
 func (configCommand) Run(i *invocation) error {
+	wrong := i.settings.Check()
 	shown := i.settings.Redacted()
 	for _, row := range SettingsTable() {
 		fmt.Fprintf(i.out, "%s=%s\n", row.Name, shown[row.Name])
 	}
-	return nil
+	return wrong
 }
 
 type healthcheckCommand struct {

@@ -283,6 +283,9 @@ func (s *Settings) Redacted() map[string]string {
 	value := reflect.ValueOf(*s)
 	for i, row := range SettingsTable() {
 		text := fmt.Sprint(value.Field(i).Interface())
+		if list, ok := value.Field(i).Interface().([]string); ok {
+			text = strings.Join(list, ",") // as it is given
+		}
 		if slices.Contains(secretSettings, row.Name) && text != "" {
 			text = "[set]"
 		}

@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"testing"
@@ -67,11 +68,47 @@ func TestSecretFiles(t *testing.T) {
 
 func TestConfigShowsNoSecret(t *testing.T) {
 	t.Setenv("DAYBOOK_DATABASE_URL", "postgres://ann:hidden@db/x")
+	t.Setenv("DAYBOOK_TRUSTED_PROXIES", "10.0.0.0/8,192.168.0.0/16")
 	var out strings.Builder
 	if err := app.Main(t.Context(), []string{"config"}, &out, &out); err != nil {
 		t.Fatal(err)
 	}
 	if strings.Contains(out.String(), "hidden") || !strings.Contains(out.String(), "DAYBOOK_DATABASE_URL=[set]") || !strings.Contains(out.String(), "DAYBOOK_CONTRACT=hardened") {
 		t.Error(out.String())
+	}
+	for _, line := range []string{"DAYBOOK_ALLOW=", "DAYBOOK_TRUSTED_PROXIES=10.0.0.0/8,192.168.0.0/16", "DAYBOOK_PUBLIC_URL=http://localhost:8080"} {
+		if !strings.Contains(out.String(), line+"\n") {
+			t.Errorf("there is no line %s in %s", line, out.String())
+		}
+	}
+}
+
+// TestConfigSaysWhatIsWrong shows the settings all the same.
+func TestConfigSaysWhatIsWrong(t *testing.T) {
+	var out strings.Builder
+	err := app.Main(t.Context(), []string{"config", "--reset-lifetime=0s"}, &out, &out)
+	if err == nil || !strings.Contains(err.Error(), "DAYBOOK_RESET_LIFETIME") || !strings.Contains(out.String(), "DAYBOOK_RESET_LIFETIME=0s\n") {
+		t.Errorf("it says %v after %s", err, out.String())
+	}
+}
+
+// TestHelp: the word does what the flag does, of a subcommand too, and who errs is led
+// to it.
+func TestHelp(t *testing.T) {
+	for _, spelling := range [][2]string{{"--help", "help"}, {"audit export --help", "help audit export"}} {
+		var said [2]string
+		for i, line := range spelling {
+			var out strings.Builder
+			if err := app.Main(t.Context(), strings.Fields(line), &out, &out); err != nil {
+				t.Fatalf("%s: %v", line, err)
+			}
+			said[i] = out.String()
+		}
+		if said[0] == "" || said[0] != said[1] {
+			t.Errorf("%v differ: %q and %q", spelling, said[0], said[1])
+		}
+	}
+	if err := app.Main(t.Context(), []string{"--nothing"}, io.Discard, io.Discard); err == nil || !strings.Contains(err.Error(), "daybook --help") {
+		t.Errorf("it says %v", err)
 	}
 }
