@@ -75,16 +75,16 @@ func Open(ctx context.Context, s Settings, roles Roles, logger *slog.Logger) (_ 
 	logger = slog.New(telemetry.LogHandler(logger.Handler()))
 	roles.Relay = roles.Relay && s.KafkaURL != ""
 	a := &App{settings: &s, roles: roles, logger: logger}
+	defer func() {
+		if err != nil {
+			err = asSentence(errors.Join(err, a.close(context.WithoutCancel(ctx))))
+		}
+	}()
 	if roles.API {
 		if err := a.listen(ctx); err != nil {
 			return nil, err
 		}
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, a.close(context.WithoutCancel(ctx)))
-		}
-	}()
 	if err := s.Check(); err != nil {
 		return nil, err
 	}

@@ -68,7 +68,7 @@ func Main(ctx context.Context, args []string, out, logs io.Writer) error {
 	}
 	line.KeyFiles = keyFiles()
 	logger := slog.New(slog.NewJSONHandler(logs, &slog.HandlerOptions{Level: line.logLevel()}))
-	return parsed.Run(&invocation{ctx, &line.Settings, out, logs, logger})
+	return asSentence(parsed.Run(&invocation{ctx, &line.Settings, out, logs, logger}))
 }
 
 // asFlag makes a flag of the word help, which many type instead.

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -33,12 +34,12 @@ type Settings struct {
 	MediaURL       string   `env:"DAYBOOK_MEDIA_URL" help:"Base of thumbnail URLs. Empty: PUBLIC_URL/media."`
 
 	DataDir       string `env:"DAYBOOK_DATA_DIR" default:"./.daybook" help:"Where embedded backends keep their data."`
-	EventStoreURL string `env:"DAYBOOK_EVENTSTORE_URL" help:"esdb://… of an EventStoreDB. Empty: the embedded node."`
+	EventStoreURL string `name:"eventstore-url" env:"DAYBOOK_EVENTSTORE_URL" help:"esdb://… of an EventStoreDB. Empty: the embedded node."`
 	Namespace     string `env:"DAYBOOK_NAMESPACE" help:"Prefix of streams, topic and checkpoints on a shared server."`
 	DatabaseURL   string `env:"DAYBOOK_DATABASE_URL" help:"postgres://… of a database. Empty: a private cluster."`
 	VaultURL      string `env:"DAYBOOK_VAULT_URL" help:"postgres://… of a database of its own for keys and credentials. Empty: the database."`
-	S3URL         string `env:"DAYBOOK_S3_URL" help:"https://KEY:SECRET@host/bucket?region=… Empty: embedded S3 on disk."`
-	SMTPURL       string `env:"DAYBOOK_SMTP_URL" help:"smtp://user:pass@host:587?tls=starttls. Empty: a catcher, shown at /dev/mailbox/."`
+	S3URL         string `name:"s3-url" env:"DAYBOOK_S3_URL" help:"https://KEY:SECRET@host/bucket?region=… Empty: embedded S3 on disk."`
+	SMTPURL       string `name:"smtp-url" env:"DAYBOOK_SMTP_URL" help:"smtp://user:pass@host:587?tls=starttls. Empty: a catcher, shown at /dev/mailbox/."`
 	MailFrom      string `env:"DAYBOOK_MAIL_FROM" help:"Sender of all mail. Empty: no-reply at the host of the public URL."`
 	KafkaURL      string `env:"DAYBOOK_KAFKA_URL" help:"kafka://h1:9092,h2:9092?tls=…&sasl=…; embedded; empty: no relay."`
 
@@ -49,22 +50,22 @@ type Settings struct {
 	Contract           string        `env:"DAYBOOK_CONTRACT" default:"hardened" enum:"hardened,seed" help:"hardened tells nobody who has an account; seed answers as the seed's system does."`
 	ResetLifetime      time.Duration `env:"DAYBOOK_RESET_LIFETIME" default:"10m" help:"Life of a reset link."`
 	ActivationLifetime time.Duration `env:"DAYBOOK_ACTIVATION_LIFETIME" default:"24h" help:"Life of an activation link."`
-	AddressLifetime    time.Duration `env:"DAYBOOK_ADDRESS_CHANGE_LIFETIME" default:"1h" help:"Life of a link to a new address. Whoever reads the mail of an address that was typed wrongly could use it."`
+	AddressLifetime    time.Duration `name:"address-change-lifetime" env:"DAYBOOK_ADDRESS_CHANGE_LIFETIME" default:"1h" help:"Life of a link to a new address. Whoever reads the mail of an address that was typed wrongly could use it."`
 	SessionLifetime    time.Duration `env:"DAYBOOK_SESSION_LIFETIME" default:"336h" help:"Life of a session."`
-	SessionIdle        time.Duration `env:"DAYBOOK_SESSION_IDLE_LIFETIME" default:"0s" help:"How long a session may go unused before it ends, at least 5m and exact to a minute; 0s for no such end."`
+	SessionIdle        time.Duration `name:"session-idle-lifetime" env:"DAYBOOK_SESSION_IDLE_LIFETIME" default:"0s" help:"How long a session may go unused before it ends, at least 5m and exact to a minute; 0s for no such end."`
 	NewDeviceMail      bool          `env:"DAYBOOK_NEW_DEVICE_MAIL" default:"true" negatable:"" help:"Tell people by mail of sign-ins from a device or network that is new to their account."`
 	PasswordMinLength  int           `env:"DAYBOOK_PASSWORD_MIN_LENGTH" default:"8" help:"Least number of characters of a password."`
 	SignInTries        int           `env:"DAYBOOK_SIGN_IN_TRIES" default:"10" help:"How many sign-ins may fail for one address within the window; then every one is answered as wrong."`
 	SignInWindow       time.Duration `env:"DAYBOOK_SIGN_IN_WINDOW" default:"15m" help:"How long failed sign-ins count."`
-	SignInSourceTries  int           `env:"DAYBOOK_SIGN_IN_TRIES_PER_SOURCE" default:"500" help:"How many sign-ins one client address may try within the window, over all processes; 0 for any number. Not counted: trusted proxies and the servers of trusted origins, which call for many."`
-	SignInTotalTries   int           `env:"DAYBOOK_SIGN_INS_PER_MINUTE" default:"6000" help:"How many sign-ins all callers together may try in a minute; 0 for any number."`
-	TokenSourceTries   int           `env:"DAYBOOK_TOKEN_TRIES_PER_SOURCE" default:"500" help:"How many mailed links and tokens one client address may try within the window, right or wrong; 0 for any number."`
-	TokenTotalTries    int           `env:"DAYBOOK_TOKEN_TRIES_PER_MINUTE" default:"6000" help:"How many all callers together may try in a minute; 0 for any number."`
-	MailSourceTries    int           `env:"DAYBOOK_MAIL_REQUESTS_PER_SOURCE" default:"500" help:"How often one client address may register or ask for mail within the window; 0 for any number. Beside it, DAYBOOK_MAILS_PER_HOUR holds for each account."`
+	SignInSourceTries  int           `name:"sign-in-tries-per-source" env:"DAYBOOK_SIGN_IN_TRIES_PER_SOURCE" default:"500" help:"How many sign-ins one client address may try within the window, over all processes; 0 for any number. Not counted: trusted proxies and the servers of trusted origins, which call for many."`
+	SignInTotalTries   int           `name:"sign-ins-per-minute" env:"DAYBOOK_SIGN_INS_PER_MINUTE" default:"6000" help:"How many sign-ins all callers together may try in a minute; 0 for any number."`
+	TokenSourceTries   int           `name:"token-tries-per-source" env:"DAYBOOK_TOKEN_TRIES_PER_SOURCE" default:"500" help:"How many mailed links and tokens one client address may try within the window, right or wrong; 0 for any number."`
+	TokenTotalTries    int           `name:"token-tries-per-minute" env:"DAYBOOK_TOKEN_TRIES_PER_MINUTE" default:"6000" help:"How many all callers together may try in a minute; 0 for any number."`
+	MailSourceTries    int           `name:"mail-requests-per-source" env:"DAYBOOK_MAIL_REQUESTS_PER_SOURCE" default:"500" help:"How often one client address may register or ask for mail within the window; 0 for any number. Beside it, DAYBOOK_MAILS_PER_HOUR holds for each account."`
 	MailsPerHour       int           `env:"DAYBOOK_MAILS_PER_HOUR" default:"6" help:"How many mails with a link one account may be asked for in an hour, 1 to 60; those to new addresses are counted apart."`
-	MailTotalTries     int           `env:"DAYBOOK_MAIL_REQUESTS_PER_MINUTE" default:"6000" help:"How often all callers together may register or ask for mail in a minute; 0 for any number."`
-	UploadTries        int           `env:"DAYBOOK_UPLOADS_PER_HOUR" default:"60" help:"How many pictures one account may upload in an hour; 0 for any number."`
-	ExportTries        int           `env:"DAYBOOK_EXPORTS_PER_HOUR" default:"6" help:"How often one account may export its data in an hour; 0 for any number."`
+	MailTotalTries     int           `name:"mail-requests-per-minute" env:"DAYBOOK_MAIL_REQUESTS_PER_MINUTE" default:"6000" help:"How often all callers together may register or ask for mail in a minute; 0 for any number."`
+	UploadTries        int           `name:"uploads-per-hour" env:"DAYBOOK_UPLOADS_PER_HOUR" default:"60" help:"How many pictures one account may upload in an hour; 0 for any number."`
+	ExportTries        int           `name:"exports-per-hour" env:"DAYBOOK_EXPORTS_PER_HOUR" default:"6" help:"How often one account may export its data in an hour; 0 for any number."`
 	SeriesFile         string        `env:"DAYBOOK_SERIES_FILE" help:"JSON file that replaces the article series on the frontend's first page."`
 	LogLevel           string        `env:"DAYBOOK_LOG_LEVEL" default:"info" enum:"debug,info,warn,error" help:"Least level that is logged."`
 
@@ -122,7 +123,8 @@ func (s *Settings) Check() error {
 	if s.MediaURL == "" {
 		s.MediaURL = s.PublicURL + "/media"
 	}
-	return errors.Join(
+	// The first that is wrong is told: what is derived from it would be wrong as well.
+	return cmp.Or(
 		webURL("DAYBOOK_PUBLIC_URL", s.PublicURL),
 		webURL("DAYBOOK_FRONTEND_URL", s.FrontendURL),
 		webURL("DAYBOOK_MEDIA_URL", s.MediaURL),

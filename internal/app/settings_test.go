@@ -83,12 +83,30 @@ func TestConfigShowsNoSecret(t *testing.T) {
 	}
 }
 
+// TestFlagsAreNamedAsVariables, so that whoever knows the one knows the other.
+func TestFlagsAreNamedAsVariables(t *testing.T) {
+	var help strings.Builder
+	if err := app.Main(t.Context(), []string{"--help"}, &help, &help); err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range app.SettingsTable() {
+		flag := strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(row.Name, "DAYBOOK_"), "_", "-"))
+		if !strings.Contains(help.String(), "--"+flag+"=") && !strings.Contains(help.String(), "--[no-]"+flag) {
+			t.Errorf("%s has no flag --%s", row.Name, flag)
+		}
+	}
+}
+
 // TestConfigSaysWhatIsWrong shows the settings all the same.
 func TestConfigSaysWhatIsWrong(t *testing.T) {
 	var out strings.Builder
 	err := app.Main(t.Context(), []string{"config", "--reset-lifetime=0s"}, &out, &out)
 	if err == nil || !strings.Contains(err.Error(), "DAYBOOK_RESET_LIFETIME") || !strings.Contains(out.String(), "DAYBOOK_RESET_LIFETIME=0s\n") {
 		t.Errorf("it says %v after %s", err, out.String())
+	}
+	err = app.Main(t.Context(), []string{"config", "--public-url=localhost"}, &out, &out)
+	if err == nil || strings.Count(err.Error(), "DAYBOOK_") != 1 {
+		t.Errorf("of one wrong setting it says %v", err)
 	}
 }
 
