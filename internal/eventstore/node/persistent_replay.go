@@ -1,7 +1,9 @@
 package node
 
 import (
+	"cmp"
 	"context"
+	"slices"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/persistent"
 )
@@ -53,6 +55,26 @@ func (g *group) replay(ctx context.Context, stop int64) error {
 		return nil
 	}
 	return g.unpark(ctx, found)
+}
+
+// parkReplayed parks again what was replayed and isn't settled: its former link is gone,
+// and no checkpoint stands for it.
+func (g *group) parkReplayed() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.giveBack("stopped during a replay", func(d *delivery) bool { return d.replayed })
+	slices.SortStableFunc(g.retries, func(a, b *delivery) int {
+		return cmp.Compare(a.event.original().position, b.event.original().position)
+	})
+	left := g.retries[:0:0]
+	for _, d := range g.retries {
+		if d.replayed {
+			g.park(d, "stopped during a replay")
+		} else {
+			left = append(left, d)
+		}
+	}
+	g.retries = left
 }
 
 func (g *group) unpark(ctx context.Context, found []*delivery) error {

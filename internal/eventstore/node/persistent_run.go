@@ -82,6 +82,8 @@ func (g *group) run() {
 		case <-ticker.C:
 			g.expire(g.node.config.Now())
 		case <-g.stop:
+			g.parkReplayed()
+			g.writeParked(ctx)
 			g.writeCheckpoint(ctx, true)
 			return
 		}

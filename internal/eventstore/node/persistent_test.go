@@ -112,3 +112,37 @@ func TestGroupCheckpointsWhenItStops(t *testing.T) {
 	r.Restart(t)
 	connectGroup(t, r.Client(t), "s", 2).want(2, 0)
 }
+
+// TestReplayOutlivesAStop: events that were replayed and not settled are parked again.
+func TestReplayOutlivesAStop(t *testing.T) {
+	r := nodetest.Start(t, nodetest.OnDisk(t))
+	c := r.Client(t)
+	mustAppend(t, c, "s", esdb.NoStream{}, newEvent(), newEvent())
+	createGroup(t, c, "s", defaults)
+	w := connectGroup(t, c, "s", 1)
+	w.nack(esdb.NackActionPark, w.want(0, 0))
+	w.nack(esdb.NackActionPark, w.want(1, 0))
+	parked := func(n int64) {
+		t.Helper()
+		awaitInfo(t, c, "s", "parked events", func(i *esdb.PersistentSubscriptionInfo) bool { return i.Stats.ParkedMessagesCount == n })
+	}
+	parked(2)
+	if err := c.ReplayParkedMessages(t.Context(), "s", workers, esdb.ReplayParkedMessagesOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	w.next() // the other waits for room
+	r.Restart(t)
+	c = r.Client(t)
+	parked(2)
+	if err := c.ReplayParkedMessages(t.Context(), "s", workers, esdb.ReplayParkedMessagesOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	w = connectGroup(t, c, "s", 1)
+	for revision := range uint64(2) {
+		e := w.next().Event
+		if e.Event.EventNumber != revision {
+			t.Errorf("event %d came, want %d", e.Event.EventNumber, revision)
+		}
+		w.ack(e)
+	}
+}
