@@ -73,6 +73,8 @@ type group struct {
 	settled      int
 	wroteAt      time.Time
 	total        int64
+	// ended tells that what was replayed has been parked for the last time.
+	ended bool
 }
 
 func (g *group) signal() {

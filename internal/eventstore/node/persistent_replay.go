@@ -62,6 +62,7 @@ func (g *group) replay(ctx context.Context, stop int64) error {
 func (g *group) parkReplayed() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.ended = true
 	g.giveBack("stopped during a replay", func(d *delivery) bool { return d.replayed })
 	slices.SortStableFunc(g.retries, func(a, b *delivery) int {
 		return cmp.Compare(a.event.original().position, b.event.original().position)
@@ -79,9 +80,19 @@ func (g *group) parkReplayed() {
 
 func (g *group) unpark(ctx context.Context, found []*delivery) error {
 	next := found[len(found)-1].event.original().revision + 1
-	g.mu.Lock()
-	g.retries = append(g.retries, found...)
-	g.mu.Unlock()
-	g.signal()
+	if !g.again(found) {
+		return groupDropped(g.config.groupKey)
+	}
 	return g.node.writer.submit(ctx, func(d *draft) error { return undelete(d, g.config.parkedStream(), next) })
+}
+
+// again has the events sent, unless the group has ended and nobody would.
+func (g *group) again(found []*delivery) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.ended {
+		g.retries = append(g.retries, found...)
+		g.signal()
+	}
+	return !g.ended
 }
