@@ -41,7 +41,7 @@ func exchangeOf(r *http.Request) *exchange {
 // surround puts around the router what holds for every request, outermost
 // first.
 func (s *Server) surround(router http.Handler) http.Handler {
-	return s.observe(s.secure(s.catch(s.crossOrigin(s.limit(router)))))
+	return s.observe(s.secure(unambiguous(s.catch(s.crossOrigin(s.limit(router))))))
 }
 
 // observe gives the request its id and logs one line about it: the route's
@@ -84,6 +84,19 @@ func (s *Server) secure(next http.Handler) http.Handler {
 		header.Set("Cross-Origin-Resource-Policy", "same-origin")
 		if https {
 			header.Set("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// unambiguous ends the connection with the answer where a proxy before us may have
+// seen the end of the request elsewhere than net/http, which takes a length beside
+// chunks, and chunks before HTTP/1.1, and shows neither (RFC 9112, 6.1: the connection
+// must be closed). What looks like a next request could be another person's body.
+func unambiguous(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if len(r.TransferEncoding) > 0 || !r.ProtoAtLeast(1, 1) {
+			w.Header().Set("Connection", "close")
 		}
 		next.ServeHTTP(w, r)
 	})

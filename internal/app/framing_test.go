@@ -55,6 +55,17 @@ func TestAmbiguousFraming(t *testing.T) {
 			t.Errorf("%s: closed %v: %.300q", name, closed, got)
 		}
 	}
+	// net/http takes these and hides that they are ambiguous: the connection must end.
+	for name, request := range map[string]string{
+		"length beside chunks":                         head + "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
+		"chunks before HTTP/1.1":                       "POST /users/logout/ HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n",
+		"length beside chunks before HTTP/1.1":         "POST /users/logout/ HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\nContent-Length: 0\r\n\r\n",
+		"length beside chunks, where there is nothing": "POST /nothing HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+	} {
+		if got, closed := s.raw(t, request+second, 5*time.Second); !closed || strings.Count(got, "HTTP/1.") > 1 {
+			t.Errorf("%s: closed %v: %.600q", name, closed, got)
+		}
+	}
 	// A bad chunk ends the connection, whatever was answered; it is no 2xx for a
 	// handler that reads its body.
 	for name, body := range map[string]string{"bare line feed": "5\n{\"a\":\r\n0\r\n\r\n", "bad size": "zz\r\n\r\n", "no line break": "5\r\n{\"a\":X0\r\n\r\n"} {
