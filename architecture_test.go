@@ -16,7 +16,7 @@ var imports = map[string][]string{
 	"domain":                   {},
 	"commands":                 {"domain"},
 	"projections":              {"domain", "internal/messaging", "internal/pause", "internal/postgres", "internal/vault"},
-	"api":                      {"api/pages", "commands", "domain", "internal/apitoken", "internal/audit", "internal/export", "internal/idempotency", "internal/session", "internal/telemetry", "internal/throttle", "internal/thumbnail", "projections"},
+	"api":                      {"api/pages", "commands", "domain", "internal/apitoken", "internal/audit", "internal/export", "internal/idempotency", "internal/postgres", "internal/session", "internal/telemetry", "internal/throttle", "internal/thumbnail", "projections"},
 	"api/pages":                {},
 	"workers/email":            {"domain", "internal/device", "internal/messaging", "internal/postgres", "internal/token", "internal/vault"},
 	"workers/housekeeping":     {"commands", "domain", "internal/eventstore", "internal/objectstore", "internal/pause", "internal/postgres", "internal/vault"},

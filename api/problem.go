@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"daybook/domain"
+	"daybook/internal/postgres"
 )
 
 // This file alone says which refusal has which status.
@@ -61,6 +62,7 @@ var (
 	errTwoSessions  = &refusal{status: http.StatusUnauthorized, code: "not_signed_in", message: "You are not logged in. Kindly ensure you are logged in and try again"}
 	errNotReady     = &refusal{status: http.StatusServiceUnavailable, code: "not_ready", message: "The service is not ready"}
 	errTimeout      = &refusal{status: http.StatusServiceUnavailable, code: "timeout", message: "The request took too long. Try again in a moment"}
+	errAway         = &refusal{status: http.StatusServiceUnavailable, code: "unavailable", message: "The service cannot be reached right now. Try again in a moment"}
 	errInternal     = &refusal{status: http.StatusInternalServerError, code: "internal", message: "Something went wrong on our side. Try again later"}
 )
 
@@ -77,14 +79,10 @@ type problem struct {
 	Report   any               `json:"report,omitempty"`
 }
 
-// fail writes the problem document of a failure. What nobody expected is logged
-// under the request's id, and the client learns no more than that id.
+// fail writes the problem document of a failure.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	refused := refusalOf(r.Context(), err)
-	if refused == errInternal {
-		s.Logger.ErrorContext(r.Context(), "request failed", slog.String("request_id", exchangeOf(r).id.String()),
-			slog.String("route", exchangeOf(r).route), slog.Any("error", err))
-	}
+	s.logFailure(r, refused, err)
 	if written(w) {
 		return // the status is out; the connection can only end
 	}
@@ -112,6 +110,21 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	})
 }
 
+// logFailure logs what nobody expected, and that a backend was away, under the
+// request's id: the client learns no more than that id.
+func (s *Server) logFailure(r *http.Request, refused *refusal, err error) {
+	level := slog.LevelError
+	switch refused {
+	case errAway:
+		level = slog.LevelWarn
+	case errInternal:
+	default:
+		return
+	}
+	s.Logger.LogAttrs(r.Context(), level, "request failed", slog.String("request_id", exchangeOf(r).id.String()),
+		slog.String("route", exchangeOf(r).route), slog.Any("error", err))
+}
+
 func refusalOf(ctx context.Context, err error) *refusal {
 	if refused, ok := errors.AsType[*refusal](err); ok {
 		return refused
@@ -127,6 +140,9 @@ func refusalOf(ctx context.Context, err error) *refusal {
 	// A part of the service may have given the deadline a name of its own.
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) || ctx.Err() != nil {
 		return errTimeout
+	}
+	if postgres.Transient(err) {
+		return errAway
 	}
 	return errInternal
 }

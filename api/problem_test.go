@@ -10,6 +10,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"daybook/domain"
 )
 
@@ -33,6 +36,8 @@ func TestWrappedFailuresKeepTheirStatus(t *testing.T) {
 		{context.Canceled, 503},
 		{errMethod, 405},
 		{errMediaType, 415},
+		{&pgconn.PgError{Code: "57P01"}, 503}, // the server shuts down
+		{&pgconn.PgError{Code: "42601"}, 500}, // a mistake of ours
 		{errors.New("no idea"), 500},
 	}
 	for _, c := range cases {
@@ -82,6 +87,27 @@ func TestBusyAndLateAreToBeTriedAgain(t *testing.T) {
 		if got := w.Header().Get("Retry-After"); got != "1" {
 			t.Errorf("Retry-After %q", got)
 		}
+	}
+}
+
+// TestDatabaseAwayIsToBeTriedAgain: what the driver says of a server that is not there
+// is no fault of ours, and is found in the log all the same.
+func TestDatabaseAwayIsToBeTriedAgain(t *testing.T) {
+	t.Parallel()
+	socket := t.TempDir() // in which nobody listens
+	_, away := pgx.Connect(t.Context(), "host="+socket+" user=daybook")
+	if away == nil {
+		t.Fatal("connected")
+	}
+	s := newService(t)
+	s.failure = fmt.Errorf("read: %w", away)
+	w := s.post("/users/login/", `{"email":"a@example.org","password":"12345SomeData"}`)
+	p := wantProblem(t, w, http.StatusServiceUnavailable)
+	if got := w.Header().Get("Retry-After"); got != "1" || strings.Contains(fmt.Sprint(p), socket) {
+		t.Errorf("Retry-After %q, %+v", got, p)
+	}
+	if id := w.Header().Get("X-Request-Id"); !strings.Contains(s.log.String(), id) || !strings.Contains(s.log.String(), socket) {
+		t.Errorf("not to be found in the log: %s", s.log)
 	}
 }
 
