@@ -83,6 +83,10 @@ type serveCommand struct{}
 
 // Run installs Postgres first where there is none and the system allows it.
 func (serveCommand) Run(i *invocation) error {
+	settings := *i.settings // what is derived is derived when the port is known
+	if err := settings.Check(); err != nil {
+		return err // before anything is installed
+	}
 	if i.settings.DatabaseURL == "" {
 		if err := (installPostgresCommand{}).Run(i); err != nil {
 			return err

@@ -55,6 +55,7 @@ func TestRefusals(t *testing.T) {
 		"metrics port in use":  {func(s *app.Settings) { s.MetricsAddr = openPort(t) }, "DAYBOOK_METRICS_ADDR"},
 		"production, embedded": {func(s *app.Settings) { s.Env = "production" }, "DAYBOOK_EVENTSTORE_URL"},
 		"public, embedded":     {func(s *app.Settings) { s.HTTPAddr = "0.0.0.0:0"; s.DatabaseURL = "" }, "DAYBOOK_ALLOW"},
+		"misspelt exception":   {func(s *app.Settings) { s.Allow = []string{"mail-box"} }, `DAYBOOK_ALLOW: "mail-box"`},
 		"idle end too short":   {func(s *app.Settings) { s.SessionIdle = time.Minute }, "DAYBOOK_SESSION_IDLE_LIFETIME"},
 		"data dir is a file":   {func(s *app.Settings) { s.DataDir = fileAt(t) }, "DAYBOOK_DATA_DIR"},
 	} {

@@ -175,9 +175,17 @@ func (s *Settings) checkLists() error {
 			return err
 		}
 	}
+	for _, exception := range s.Allow {
+		if !slices.Contains(exceptions, exception) {
+			return fmt.Errorf("DAYBOOK_ALLOW: %q is none of %s", exception, strings.Join(exceptions, ", "))
+		}
+	}
 	_, err := s.proxies()
 	return err
 }
+
+// exceptions are those to the production rules that DAYBOOK_ALLOW takes.
+var exceptions = []string{"mailbox", "embedded-eventstore", "embedded-postgres", "embedded-s3", "embedded-kafka", "http-url", "generated-keys"}
 
 func (s *Settings) proxies() ([]netip.Prefix, error) {
 	var prefixes []netip.Prefix
