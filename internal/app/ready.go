@@ -91,7 +91,7 @@ func (a *App) ready(ctx context.Context) (report any, ready bool) { return a.hea
 // newHealth lists the parts. It is called when all consumers are watched.
 func (a *App) newHealth() *health {
 	h := &health{probes: []probe{
-		{"event_store", true, answers(a.parts.client.Ping)},
+		{"event_store", true, answers(a.eventStore)},
 		{"database", true, answers(a.parts.pool.Ping)},
 		{"object_store", a.roles.API || a.roles.Housekeeper, answers(a.parts.objects.Ping)},
 	}}
@@ -114,6 +114,14 @@ func (a *App) newHealth() *health {
 		h.probes = append(h.probes, probe{name, here, func(ctx context.Context) partState { return consumerState(ctx, lags, name, w) }})
 	}
 	return h
+}
+
+// eventStore asks for reads and for writes: a full disk takes only the second away.
+func (a *App) eventStore(ctx context.Context) error {
+	if err := a.parts.client.Ping(ctx); err != nil {
+		return err
+	}
+	return a.parts.client.Writable(ctx)
 }
 
 // consumerNames are the names of the checkpoints of all views and reactors.

@@ -61,6 +61,7 @@ const (
 	OpReadStream      Operation = "read_stream"
 	OpReadAll         Operation = "read_all"
 	OpTail            Operation = "tail"
+	OpProbe           Operation = "probe"
 	OpSetMetadata     Operation = "set_metadata"
 	OpSubscribe       Operation = "subscribe"
 	OpSubscribeStream Operation = "subscribe_stream"
