@@ -253,6 +253,11 @@ func TestServerThatComesLater(t *testing.T) {
 // TestCloseDuringCalls closes the client in the middle of calls, over a connection that
 // breaks at the same time: that is when the official client panics.
 func TestCloseDuringCalls(t *testing.T) {
+	if raceDetector {
+		// After a failed Send the official client (v4.2.0, esdb/client.go:84) reads the
+		// trailers, which gRPC still sets while a call is being cancelled.
+		t.Skip("calls that are cancelled while they send are a race in the official client")
+	}
 	checkGoroutines(t)
 	p := startProxy(t, socket(nodetest.Start(t)))
 	for i := range cuts() / 2 {
