@@ -21,17 +21,26 @@ import (
 // TestBrokers runs against each kind of broker that there is.
 func TestBrokers(t *testing.T) {
 	t.Parallel()
-	t.Run("embedded", func(t *testing.T) { publishesOnce(t, startBroker(t).kafka(t)) })
+	t.Run("embedded", func(t *testing.T) {
+		records := publishes(t, startBroker(t).kafka(t))
+		if records != 8*3*(3+3*3) {
+			t.Errorf("%d records although nothing went wrong", records)
+		}
+	})
 	t.Run("real", func(t *testing.T) {
 		brokers := os.Getenv("DAYBOOK_TEST_KAFKA_BROKERS")
 		if brokers == "" {
 			t.Skip("DAYBOOK_TEST_KAFKA_BROKERS names no brokers such as h1:9092,h2:9092")
 		}
-		publishesOnce(t, messaging.Kafka{Brokers: strings.Split(brokers, ",")})
+		// Not each event once: a partition of the new topic may have no leader yet, and
+		// then the whole batch is published again.
+		publishes(t, messaging.Kafka{Brokers: strings.Split(brokers, ",")})
 	})
 }
 
-func publishesOnce(t *testing.T, k messaging.Kafka) {
+// publishes has two relays one after the other publish all events, and returns how many
+// records that made.
+func publishes(t *testing.T, k messaging.Kafka) (records int) {
 	w := newWorld(t, 8)
 	w.live(t, 3)
 	stop := w.run(t, w.relay(t, k))
@@ -41,10 +50,7 @@ func publishesOnce(t *testing.T, k messaging.Kafka) {
 	w.run(t, w.relay(t, k)) // goes on where the other was
 	w.live(t, 3)
 	w.awaitPublished(t)
-	content := w.check(t, k)
-	if events := len(strings.Split(content.text, `"specversion"`)) - 1; events != 8*3*(3+3*3) {
-		t.Errorf("%d records although nothing went wrong", events)
-	}
+	return w.check(t, k).records
 }
 
 // TestBrokerAway: the broker is closed and opened again while accounts live on.
