@@ -82,17 +82,11 @@ func (s service) do(method, path, body string, header ...string) *httptest.Respo
 func (s service) send(r *http.Request) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
 	s.handler.ServeHTTP(w, r)
-	described, err := description()
-	if err == nil {
-		err = described.Fits(r, w.Code, w.Header(), w.Body.Bytes())
-	}
-	if err != nil {
-		s.tb.Error(err)
-	}
+	description.Check(s.tb, r, w.Code, w.Header(), w.Body.Bytes())
 	return w
 }
 
-var description = sync.OnceValues(func() (*testkit.Description, error) { return testkit.ReadDescription(Description()) })
+var description = testkit.NewDescription(Description)
 
 func (s service) post(path, body string, header ...string) *httptest.ResponseRecorder {
 	return s.do("POST", path, body, append([]string{"Content-Type", "application/json"}, header...)...)

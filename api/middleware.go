@@ -71,16 +71,22 @@ func methodName(method string) string {
 	return "other"
 }
 
+// SecureHeader sets what the header of every answer says, on whichever port: it is no
+// page, leads nowhere and is not kept.
+func SecureHeader(header http.Header) {
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	header.Set("Referrer-Policy", "no-referrer")
+	header.Set("Cache-Control", "no-store")
+}
+
 // secure sets the headers that every answer carries. Pages and media replace the
 // content policy by their own.
 func (s *Server) secure(next http.Handler) http.Handler {
 	https := strings.HasPrefix(s.Config.PublicURL, "https://")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		header := w.Header()
-		header.Set("X-Content-Type-Options", "nosniff")
-		header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-		header.Set("Referrer-Policy", "no-referrer")
-		header.Set("Cache-Control", "no-store")
+		SecureHeader(header)
 		header.Set("Cross-Origin-Resource-Policy", "same-origin")
 		if https {
 			header.Set("Strict-Transport-Security", "max-age=31536000; includeSubDomains")

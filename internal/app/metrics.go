@@ -12,6 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"daybook/api"
 	"daybook/internal/telemetry"
 )
 
@@ -55,11 +56,7 @@ func (a *App) serveMetrics(ctx context.Context) error {
 // plainly sets the headers that answers of the API carry too: none of these is a page.
 func plainly(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		header := w.Header()
-		header.Set("X-Content-Type-Options", "nosniff")
-		header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-		header.Set("Referrer-Policy", "no-referrer")
-		header.Set("Cache-Control", "no-store")
+		api.SecureHeader(w.Header())
 		next.ServeHTTP(w, r)
 	})
 }

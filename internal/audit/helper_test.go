@@ -12,7 +12,6 @@ import (
 	"net/url"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -152,18 +151,12 @@ func (s *stand) lines(token, query string) []audit.Line {
 	return parseLines(s.tb, string(body))
 }
 
-var description = sync.OnceValues(func() (*testkit.Description, error) { return testkit.ReadDescription(api.Description()) })
+var description = testkit.NewDescription(api.Description)
 
 // fits holds an answer against the description.
 func fits(tb testing.TB, response *http.Response, body []byte) {
 	tb.Helper()
-	described, err := description()
-	if err == nil {
-		err = described.Fits(response.Request, response.StatusCode, response.Header, body)
-	}
-	if err != nil {
-		tb.Error(err)
-	}
+	description.Check(tb, response.Request, response.StatusCode, response.Header, body)
 }
 
 func parseLines(tb testing.TB, body string) []audit.Line {

@@ -3,11 +3,13 @@ package testkit
 import (
 	"bytes"
 	"context"
-	"fmt"
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
+	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
@@ -15,32 +17,40 @@ import (
 	"github.com/getkin/kin-openapi/routers/gorillamux"
 )
 
-// Description is an OpenAPI description that answers are held against.
-type Description struct{ router routers.Router }
-
-// ReadDescription reads a description's JSON.
-func ReadDescription(document []byte) (*Description, error) {
-	parsed, err := openapi3.NewLoader().LoadFromData(document)
-	if err != nil {
-		return nil, err
-	}
-	router, err := gorillamux.NewRouter(parsed)
-	if err != nil {
-		return nil, err
-	}
-	return &Description{router}, nil
+// Description is an OpenAPI description that answers are held against. Make it with
+// NewDescription.
+type Description struct {
+	router func() (routers.Router, error)
 }
 
-// Fits tells why the description does not allow the answer. What it does not describe, a
-// page or a path that is not there, fits.
-func (d *Description) Fits(request *http.Request, status int, header http.Header, body []byte) error {
+// NewDescription takes what returns the description's JSON, which is read when the first
+// answer is held against it.
+func NewDescription(document func() json.RawMessage) Description {
+	return Description{sync.OnceValues(func() (routers.Router, error) {
+		parsed, err := openapi3.NewLoader().LoadFromData(document())
+		if err != nil {
+			return nil, err
+		}
+		return gorillamux.NewRouter(parsed)
+	})}
+}
+
+// Check fails the test when the description does not allow the answer. What it does not
+// describe, a page or a path that is not there, fits.
+func (d Description) Check(tb testing.TB, request *http.Request, status int, header http.Header, body []byte) {
+	tb.Helper()
+	router, err := d.router()
+	if err != nil {
+		tb.Error(err) // not Fatal: answers also come to other goroutines
+		return
+	}
 	asked := request.Clone(context.Background())
 	asked.URL = &url.URL{Path: request.URL.Path, RawQuery: request.URL.RawQuery}
-	route, params, err := d.router.FindRoute(asked)
+	route, params, err := router.FindRoute(asked)
 	if err != nil {
 		asked.URL.Path = strings.TrimSuffix(asked.URL.Path, "/") + "/"
-		if route, params, err = d.router.FindRoute(asked); err != nil {
-			return nil //nolint:nilerr // not described
+		if route, params, err = router.FindRoute(asked); err != nil {
+			return
 		}
 	}
 	err = openapi3filter.ValidateResponse(context.Background(), &openapi3filter.ResponseValidationInput{
@@ -49,9 +59,8 @@ func (d *Description) Fits(request *http.Request, status int, header http.Header
 		Options: &openapi3filter.Options{IncludeResponseStatus: true, MultiError: true},
 	})
 	if err != nil {
-		return fmt.Errorf("%s %s answered %d, which the description does not allow: %w", request.Method, route.Path, status, err)
+		tb.Errorf("%s %s answered %d, which the description does not allow: %v", request.Method, route.Path, status, err)
 	}
-	return nil
 }
 
 func init() {
